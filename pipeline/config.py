@@ -1,0 +1,111 @@
+"""The run's configuration: one frozen, validated object, from which flags, help and fingerprint follow."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from typing import Any
+
+from pipeline.profiles import load_profile
+from transforms.profile import Profile
+
+OUTPUT_KINDS = ("packshot", "mask", "cutout")
+CUTOUT_FORMATS = ("png", "webp")
+
+
+def _setting(default: Any = dataclasses.MISSING, *, help: str, pixels: bool = False, **flag: Any) -> Any:
+    """Declares a setting: ``pixels`` says that it changes what is made of a photo; the rest is argparse's."""
+    return dataclasses.field(default=default, metadata={"help": help, "pixels": pixels, **flag})
+
+
+@dataclasses.dataclass(frozen=True)
+class RunConfig:
+    """What one run does. Every field is a flag of ``packshot run`` of the same name.
+
+    Raises:
+      ValueError: a value is out of its range; the message names the flag, the value and what would be right.
+    """
+
+    input: str = _setting(help="Parquet file, folder or glob, or folder or glob of images; local, gs:// or s3://")
+    output: str = _setting(help="output folder; local, gs:// or s3://")
+    profile: str = _setting("white-square", pixels=True, help="a marketplace's rules by name, or the path of a YAML file")
+    outputs: tuple[str, ...] = _setting(
+        ("packshot", "mask"), pixels=True, help=f"comma-separated list of {', '.join(OUTPUT_KINDS)}"
+    )
+    cutout_format: str = _setting("png", pixels=True, help="format of the cut-out", choices=CUTOUT_FORMATS)
+    id_column: str = _setting("id", help="Parquet column of the photo's id")
+    image_column: str | None = _setting(
+        None, help="Parquet column of the image: binary, struct<bytes, path> or string URI; found by itself if there is one"
+    )
+    attribute_columns: tuple[str, ...] = _setting((), help="comma-separated Parquet columns to carry into the catalogue")
+    segmentation_model: str = _setting("packshot-seg", help="model by name, or the path of a model file")
+    augment: str = _setting("none", help="augmentation plan; none is the only one in this release", choices=("none",))
+    full_refresh: bool = _setting(False, help="process every photo, also those that the last run has done")
+    max_rejected_fraction: float = _setting(0.05, help="more rejections than this end with status 3", metavar="FRACTION")
+    max_pixels: int = _setting(100_000_000, pixels=True, help="photos of more pixels are rejected unread", metavar="N")
+    max_bytes: int = _setting(64 * 2**20, pixels=True, help="photos of more bytes are rejected unread", metavar="N")
+    batch_size: int = _setting(8, help="photos in one call of the segmentation model", metavar="N")
+    model_threads: int = _setting(1, help="threads of one call of the segmentation model on CPU", metavar="N")
+    fetch_timeout: float = _setting(20.0, help="seconds that an http(s) request may wait", metavar="SECONDS")
+    fetch_retries: int = _setting(3, help="repetitions of a fetch that failed in passing", metavar="N")
+    allow_private_hosts: bool = _setting(False, help="let http(s) URIs name hosts of private networks")
+
+    def __post_init__(self):
+        for name in ("outputs", "attribute_columns"):
+            value = getattr(self, name)
+            if isinstance(value, str):
+                value = value.split(",")
+            object.__setattr__(self, name, tuple(part.strip() for part in value if part.strip()))
+        unknown = [kind for kind in self.outputs if kind not in OUTPUT_KINDS]
+        if unknown or not self.outputs:
+            raise ValueError(f"--outputs={','.join(self.outputs)!r} must be a list of {', '.join(OUTPUT_KINDS)}")
+        if len(set(self.outputs)) < len(self.outputs):
+            raise ValueError(f"--outputs={','.join(self.outputs)!r} names an output twice")
+        if self.cutout_format not in CUTOUT_FORMATS:
+            raise ValueError(f"--cutout_format={self.cutout_format!r} must be one of {', '.join(CUTOUT_FORMATS)}")
+        for name, least in (("max_pixels", 1), ("max_bytes", 1), ("batch_size", 1), ("model_threads", 1), ("fetch_retries", 0)):
+            if getattr(self, name) < least:
+                raise ValueError(f"--{name}={getattr(self, name)!r} must be at least {least}")
+        if not 0 <= self.max_rejected_fraction <= 1:
+            raise ValueError(f"--max_rejected_fraction={self.max_rejected_fraction!r} must lie between 0 and 1")
+        if not self.fetch_timeout > 0:
+            raise ValueError(f"--fetch_timeout={self.fetch_timeout!r} must be above 0 seconds")
+        for name in ("input", "output"):
+            if not getattr(self, name):
+                raise ValueError(f"--{name} is empty; name a path")
+
+    @classmethod
+    def from_mapping(cls, values: dict[str, Any]) -> RunConfig:
+        """Builds a configuration from a mapping that may hold more than its fields."""
+        names = {field.name for field in dataclasses.fields(cls)}
+        return cls(**{name: value for name, value in values.items() if name in names and value is not None})
+
+    def load_profile(self) -> Profile:
+        """Returns the profile's rules.
+
+        Raises:
+          ValueError: the profile is unknown or wrong.
+        """
+        return load_profile(self.profile)
+
+    def fingerprint(self, version: str) -> str:
+        """Names all that decides an asset's bytes beside the photo and the model.
+
+        Args:
+          version: Packshot's release.
+
+        Returns:
+          16 hexadecimal digits; the same on every machine.
+        """
+        decisive = {
+            field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.metadata.get("pixels")
+        }
+        decisive["profile"] = dataclasses.asdict(self.load_profile())
+        decisive["outputs"] = sorted(self.outputs)
+        text = json.dumps({"version": version, **decisive}, sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Returns the settings as JSON can hold them."""
+        return json.loads(json.dumps(dataclasses.asdict(self)))

@@ -1,0 +1,232 @@
+"""The elements that flow through the job, and the schemas of the tables they end in."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+
+from transforms.reasons import RejectReason, ReviewReason
+
+Refresh = Literal["new", "changed", "unchanged", "duplicate"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Asset:
+    """A stored file.
+
+    Attributes:
+      kind: ``packshot``, ``mask``, ``cutout`` or ``augmented``.
+      uri: path below the output folder, with forward slashes.
+      width, height: pixels.
+      bytes: size of the file.
+      sha256: of the file's bytes, 64 hexadecimal digits.
+      media_type: for example ``image/jpeg``.
+    """
+
+    kind: str
+    uri: str
+    width: int
+    height: int
+    bytes: int
+    sha256: str
+    media_type: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Encoded:
+    """An asset's bytes on the way to storage; the fields are those of ``Asset``."""
+
+    kind: str
+    content: bytes
+    width: int
+    height: int
+    media_type: str
+    extension: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Rejection:
+    """A photo of which no picture was made; a row of the rejections table."""
+
+    id: str
+    source_uri: str
+    source_sha256: str | None
+    stage: str
+    reason: str
+    detail: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Photo:
+    """One catalogue photo on its way through the job; every stage adds fields.
+
+    Attributes:
+      id: the catalogue's id, unique in a run.
+      source_uri: where the photo is: a file's path or URI, or ``FILE.parquet#ROW``.
+      attributes: the attribute columns, unchanged, by name.
+      previous: this id's row in the last committed catalogue, as a dict, or None.
+      content: the encoded photo; dropped after it was decoded.
+      source_sha256: of ``content``, 64 hexadecimal digits.
+      refresh: what the last committed run knew of it.
+      width, height: the source frame's pixels, EXIF orientation applied.
+      image: working pixels, sRGB, uint8 (h, w, 3), RGB; h, w may be a fraction of the source frame.
+      source_alpha: the file's own alpha at working size, uint8 (h, w), or None where it had none.
+      coarse_mask: the network's mask of the whole frame, uint8 0..255 (s, s).
+      presence: 0..1, how sure the model is that there is a product.
+      alpha: the matte at working size, uint8 0..255 (h, w).
+      foreground: product colours without the old ground's, uint8 (h, w, 3), RGB.
+      coverage: fraction of the frame under the matte, 0..1.
+      bbox: x, y, width, height of the product in source pixels, or None without a product.
+      touches_edge: whether the product is cut by the frame.
+      background_gain: applied gains for R, G, B in linear light; (1, 1, 1) for none.
+      colour_shift: mean CIEDE2000 that normalisation moved the product.
+      review_reasons: why a person should look, in the order found.
+      packshot: the composed canvas, sRGB, uint8 (H, W, 3), RGB; dropped after it was encoded.
+      encoded: assets ready to be stored.
+      assets: assets stored.
+      milliseconds: time spent by stage.
+    """
+
+    id: str
+    source_uri: str
+    attributes: dict[str, Any] = dataclasses.field(default_factory=dict)
+    previous: dict[str, Any] | None = None
+    content: bytes | None = None
+    source_sha256: str | None = None
+    refresh: Refresh = "new"
+    width: int = 0
+    height: int = 0
+    image: np.ndarray | None = None
+    source_alpha: np.ndarray | None = None
+    coarse_mask: np.ndarray | None = None
+    presence: float = 0.0
+    alpha: np.ndarray | None = None
+    foreground: np.ndarray | None = None
+    coverage: float = 0.0
+    bbox: tuple[int, int, int, int] | None = None
+    touches_edge: bool = False
+    background_gain: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    colour_shift: float = 0.0
+    review_reasons: tuple[ReviewReason, ...] = ()
+    packshot: np.ndarray | None = None
+    encoded: tuple[Encoded, ...] = ()
+    assets: tuple[Asset, ...] = ()
+    milliseconds: dict[str, float] = dataclasses.field(default_factory=dict)
+
+    def replace(self, **changes) -> Photo:
+        """Returns this photo with some fields changed."""
+        return dataclasses.replace(self, **changes)
+
+    def timed(self, stage: str, milliseconds: float) -> Photo:
+        """Returns this photo with the time of one more stage."""
+        spent = self.milliseconds.get(stage, 0.0) + milliseconds
+        return self.replace(milliseconds={**self.milliseconds, stage: spent})
+
+    def flagged(self, *reasons: ReviewReason) -> Photo:
+        """Returns this photo with more review reasons, each named once."""
+        fresh = tuple(r for r in dict.fromkeys(reasons) if r not in self.review_reasons)
+        return self.replace(review_reasons=self.review_reasons + fresh)
+
+    def rejected(self, stage: str, reason: RejectReason, detail: str) -> Rejection:
+        """Returns the rejection of this photo; pixels and bytes stay behind."""
+        return Rejection(self.id, self.source_uri, self.source_sha256, stage, str(reason), detail)
+
+
+ASSET_TYPE = pa.struct(
+    [
+        ("kind", pa.string()),
+        ("uri", pa.string()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("bytes", pa.int64()),
+        ("sha256", pa.string()),
+        ("media_type", pa.string()),
+    ]
+)
+BBOX_TYPE = pa.struct([("x", pa.int32()), ("y", pa.int32()), ("width", pa.int32()), ("height", pa.int32())])
+
+_CATALOGUE_FIELDS = [
+    pa.field("id", pa.string(), nullable=False),
+    pa.field("source_uri", pa.string(), nullable=False),
+    pa.field("source_sha256", pa.string(), nullable=False),
+    pa.field("status", pa.string(), nullable=False),
+    pa.field("review_reasons", pa.list_(pa.string()), nullable=False),
+    pa.field("refresh", pa.string(), nullable=False),
+    pa.field("width", pa.int32(), nullable=False),
+    pa.field("height", pa.int32(), nullable=False),
+    pa.field("coverage", pa.float32(), nullable=False),
+    pa.field("bbox", BBOX_TYPE),
+    pa.field("touches_edge", pa.bool_(), nullable=False),
+    pa.field("presence", pa.float32(), nullable=False),
+    pa.field("background_gain", pa.list_(pa.float32()), nullable=False),
+    pa.field("colour_shift", pa.float32(), nullable=False),
+    pa.field("assets", pa.list_(ASSET_TYPE), nullable=False),
+    pa.field("model", pa.string(), nullable=False),
+    pa.field("model_sha256", pa.string(), nullable=False),
+    pa.field("config_fingerprint", pa.string(), nullable=False),
+    pa.field("packshot_version", pa.string(), nullable=False),
+]
+CATALOGUE_COLUMNS = tuple(field.name for field in _CATALOGUE_FIELDS)
+
+REJECTIONS_SCHEMA = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("source_uri", pa.string(), nullable=False),
+        pa.field("source_sha256", pa.string()),
+        pa.field("stage", pa.string(), nullable=False),
+        pa.field("reason", pa.string(), nullable=False),
+        pa.field("detail", pa.string(), nullable=False),
+        pa.field("config_fingerprint", pa.string(), nullable=False),
+    ]
+)
+
+
+def catalogue_schema(attributes: pa.Schema | None = None) -> pa.Schema:
+    """Returns the catalogue table's schema.
+
+    Args:
+      attributes: the attribute columns with the types they have in the input.
+
+    Raises:
+      ValueError: an attribute column has the name of one of the catalogue's own.
+    """
+    attributes = attributes or pa.schema([])
+    for name in attributes.names:
+        if name in CATALOGUE_COLUMNS:
+            raise ValueError(
+                f"attribute column {name!r} has the name of one of the catalogue's own columns; "
+                f"rename it in the input or leave it out of --attribute_columns"
+            )
+    return pa.schema([*_CATALOGUE_FIELDS, *attributes])
+
+
+def catalogue_row(
+    photo: Photo, *, model: str, model_sha256: str, config_fingerprint: str, packshot_version: str
+) -> dict[str, Any]:
+    """Returns the catalogue row of a finished photo, keyed by column."""
+    box = photo.bbox
+    return {
+        "id": photo.id,
+        "source_uri": photo.source_uri,
+        "source_sha256": photo.source_sha256,
+        "status": "review" if photo.review_reasons else "ready",
+        "review_reasons": [str(reason) for reason in photo.review_reasons],
+        "refresh": photo.refresh,
+        "width": photo.width,
+        "height": photo.height,
+        "coverage": photo.coverage,
+        "bbox": None if box is None else dict(zip(("x", "y", "width", "height"), box, strict=True)),
+        "touches_edge": photo.touches_edge,
+        "presence": photo.presence,
+        "background_gain": list(photo.background_gain),
+        "colour_shift": photo.colour_shift,
+        "assets": [dataclasses.asdict(asset) for asset in photo.assets],
+        "model": model,
+        "model_sha256": model_sha256,
+        "config_fingerprint": config_fingerprint,
+        "packshot_version": packshot_version,
+        **photo.attributes,
+    }
