@@ -1,0 +1,166 @@
+"""The counts of a run. They balance, or the run did not happen."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import datetime
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pipeline.sinks.tables import ShardSummary
+
+
+class LedgerError(Exception):
+    """The counts of a run do not balance: a photo was lost or counted twice."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Ledger:
+    """What became of the photos of a run.
+
+    Attributes:
+      read: photos that the plan listed.
+      ready: photos with pictures that need no look.
+      review: photos with pictures that a person should look at.
+      rejected: photos without pictures.
+      unchanged: of ready and review, those carried over from the last run.
+      duplicate: of ready and review, those that share another photo's pictures.
+      removed: ids of the last run that are no longer in the input; not part of read.
+      assets_written: files made by this run.
+      rejections: rejected photos by reason, largest first.
+    """
+
+    read: int
+    ready: int = 0
+    review: int = 0
+    rejected: int = 0
+    unchanged: int = 0
+    duplicate: int = 0
+    removed: int = 0
+    assets_written: int = 0
+    rejections: dict[str, int] = dataclasses.field(default_factory=dict)
+
+    @classmethod
+    def of_tables(cls, read: int, removed: int, summaries: Iterable[ShardSummary]) -> Ledger:
+        """Returns the counts of what was planned and of what stands in the tables.
+
+        Args:
+          read: photos that the plan listed.
+          removed: ids of the last run that the plan no longer lists.
+          summaries: of every shard of both tables, in any order.
+
+        Raises:
+          LedgerError: a shard is missing, comes twice, or a row's status is unknown.
+        """
+        summaries = list(summaries)
+        for table in ("catalogue", "rejections"):
+            shards = sorted((s.shard, s.shards) for s in summaries if s.table == table)
+            if not shards or shards != [(shard, shards[0][1]) for shard in range(shards[0][1])]:
+                found = [shard for shard, _ in shards]
+                raise LedgerError(f"The {table} table is not whole: only its shards {found} were written.")
+        status, refresh, reasons = (_added(getattr(s, name) for s in summaries) for name in _SUMMED)
+        rows = sum(s.rows for s in summaries if s.table == "catalogue")
+        ready, review = status["ready"], status["review"]
+        if ready + review != rows:
+            raise LedgerError(f"Of {rows} catalogue rows, {ready} are ready and {review} review; the rest is neither.")
+        return cls(
+            read=read,
+            ready=ready,
+            review=review,
+            rejected=sum(s.rows for s in summaries if s.table == "rejections"),
+            unchanged=refresh["unchanged"],
+            duplicate=refresh["duplicate"],
+            removed=removed,
+            assets_written=sum(s.assets_written for s in summaries),
+            rejections=dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0]))),
+        )
+
+    def check(self) -> None:
+        """Raises LedgerError, with the numbers in its message, unless the counts balance."""
+        accounted = self.ready + self.review + self.rejected
+        parts = f"{self.ready} ready + {self.review} review + {self.rejected} rejected = {accounted}"
+        if accounted < self.read:
+            raise LedgerError(
+                f"The ledger does not balance: {self.read} photos were read, but {parts}; "
+                f"{self.read - accounted} were lost."
+            )
+        if accounted > self.read:
+            raise LedgerError(
+                f"The ledger does not balance: {self.read} photos were read, but {parts}; "
+                f"{accounted - self.read} were counted twice."
+            )
+        if self.unchanged + self.duplicate > self.ready + self.review:
+            raise LedgerError(
+                f"The ledger does not balance: {self.unchanged} unchanged + {self.duplicate} duplicate "
+                f"photos are more than the {self.ready + self.review} that are ready or review."
+            )
+        if sum(self.rejections.values()) != self.rejected:
+            raise LedgerError(
+                f"The ledger does not balance: {self.rejected} photos were rejected, but the reasons "
+                f"{self.rejections} add up to {sum(self.rejections.values())}."
+            )
+
+
+def exit_status(ledger: Ledger, max_rejected_fraction: float) -> int:
+    """Returns the exit status of a committed run: 0, or 3 when more photos were rejected than allowed.
+
+    Args:
+      ledger: the run's counts.
+      max_rejected_fraction: of the photos read, 0..1.
+    """
+    return 3 if ledger.rejected > max_rejected_fraction * ledger.read else 0
+
+
+def describe_run(
+    ledger: Ledger,
+    *,
+    started: datetime.datetime,
+    ended: datetime.datetime,
+    stages: Mapping[str, tuple[float, int]],
+    config: Mapping[str, Any],
+    model: Mapping[str, Any],
+    versions: Mapping[str, str],
+    host: str,
+) -> dict[str, Any]:
+    """Returns the content of ``run.json``; the only place for times and host names.
+
+    Args:
+      ledger: the run's counts.
+      started, ended: of the run, with a time zone.
+      stages: summed milliseconds and number of photos by stage, in the order of the flow.
+      config: the configuration by option.
+      model: name, weights' hash and whatever describes the model.
+      versions: of Packshot and the libraries that decide the bytes.
+      host: where the run was committed.
+
+    Returns:
+      Counts as in ``Ledger``; ``images_per_second`` counts the photos worked on, not those carried over.
+    """
+    counts = dataclasses.asdict(ledger)
+    rejections = counts.pop("rejections")
+    seconds = (ended - started).total_seconds()
+    worked = ledger.read - ledger.unchanged
+    return {
+        **counts,
+        "seconds": round(seconds, 3),
+        "images_per_second": round(worked / seconds, 3) if seconds > 0 else 0.0,
+        "stages": {stage: round(spent / photos, 3) for stage, (spent, photos) in stages.items() if photos},
+        "config": dict(config),
+        "model": dict(model),
+        "versions": dict(versions),
+        "rejections": rejections,
+        "started": started.astimezone(datetime.UTC).isoformat(timespec="seconds"),
+        "ended": ended.astimezone(datetime.UTC).isoformat(timespec="seconds"),
+        "host": host,
+    }
+
+
+_SUMMED = ("status", "refresh", "reasons")
+
+
+def _added(counts: Iterable[Mapping[str, int]]) -> collections.Counter[str]:
+    total: collections.Counter[str] = collections.Counter()
+    for count in counts:
+        total.update(count)
+    return total

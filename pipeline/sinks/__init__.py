@@ -1,0 +1,1 @@
+"""Where a run's results go: assets, tables and the commit, each safe to be written twice."""

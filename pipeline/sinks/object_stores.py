@@ -1,0 +1,253 @@
+"""Google Cloud Storage and Amazon S3 as stores: one conditional, checksummed request a write.
+
+Both check the sent checksum before an object comes into being, and an object appears whole or not at all,
+so no temporary name is needed. The clients are those that Beam configures from the pipeline's options
+(endpoint, region, credentials), kept for the life of the process: Beam itself makes a new one per call.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from apache_beam.io.filesystems import FileSystems
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from pipeline.sinks.storage import MismatchError, Outcome, StorageError, Store, SupersededError
+
+_CONNECT_LOCK = threading.Lock()
+_connected: dict[str, tuple[Any, Store]] = {}  # scheme: (the options it was made from, store)
+
+
+def connect(scheme: str, path: str) -> Store:
+    """Returns the store of a scheme, ``gs`` or ``s3``, set up from the running pipeline's options.
+
+    Raises:
+      StorageError: the libraries for that storage are not installed.
+    """
+    # Driver and workers leave the job's options with FileSystems, which has no public way to ask for them.
+    options = FileSystems._pipeline_options
+    with _CONNECT_LOCK:
+        known = _connected.get(scheme)
+        if known is None or known[0] is not options:
+            try:
+                store = _STORES[scheme](options or PipelineOptions())
+            except (ImportError, AssertionError) as error:  # Beam asserts that boto3 is there
+                extra = _EXTRAS[scheme]
+                message = f"{path!r} needs the extra {extra!r}: pip install 'packshot[{extra}]'"
+                raise StorageError(message) from error
+            _connected[scheme] = known = (options, store)
+        return known[1]
+
+
+class S3Store:
+    """Objects of Amazon S3 or of a service that speaks its protocol."""
+
+    def __init__(self, options: PipelineOptions):
+        from apache_beam.io.aws.clients.s3 import boto3_client
+
+        self._client = boto3_client.Client(options).client
+
+    def write(self, path: str, content: bytes, sha256: str, media_type: str) -> Outcome:
+        bucket, key = _parts(path)
+        checksum = base64.b64encode(bytes.fromhex(sha256)).decode()
+        request = {
+            "Bucket": bucket,
+            "Key": key,
+            "Body": content,
+            "ContentType": media_type,
+            "ChecksumAlgorithm": "SHA256",
+            "ChecksumSHA256": checksum,
+        }
+        outcome: Outcome = "written"
+        try:
+            reply = self._put(request, IfNoneMatch="*")
+        except self._client.exceptions.ClientError as error:
+            if _s3_status(error) != 412:
+                raise
+            if self._holds(bucket, key, len(content), checksum):
+                return "kept"
+            outcome = "replaced"
+            reply = self._client.put_object(**request)
+        # The ETag is the MD5 that the service took of what it got, except under some kinds of encryption.
+        seen = reply["ETag"].strip('"') == hashlib.md5(content, usedforsecurity=False).hexdigest()
+        if not seen and not self._holds(bucket, key, len(content), checksum):
+            raise MismatchError(f"{path!r} does not hold the {len(content)} bytes that were sent")
+        return outcome
+
+    def write_if(self, path: str, content: bytes, expected: bytes | None) -> None:
+        bucket, key = _parts(path)
+        try:
+            reply = self._client.get_object(Bucket=bucket, Key=key)
+            current, condition = reply["Body"].read(), {"IfMatch": reply["ETag"]}
+        except self._client.exceptions.ClientError as error:
+            if _s3_status(error) != 404:
+                raise
+            current, condition = None, {"IfNoneMatch": "*"}
+        if current == content:
+            return
+        if current != expected:
+            raise SupersededError(f"{path!r} holds {current!r}, not {expected!r}")
+        try:
+            request = {"Bucket": bucket, "Key": key, "Body": content, "ContentType": "text/plain"}
+            self._put(request, **condition)
+        except self._client.exceptions.ClientError as error:
+            if _s3_status(error) in (404, 409, 412):
+                if self.size(path) == len(content) and self.read(path) == content:
+                    return  # ours: the reply to a first attempt was lost
+                raise SupersededError(f"{path!r} was written by somebody else at the same moment") from error
+            raise
+
+    def read(self, path: str) -> bytes:
+        bucket, key = _parts(path)
+        try:
+            return self._client.get_object(Bucket=bucket, Key=key)["Body"].read()
+        except self._client.exceptions.ClientError as error:
+            if _s3_status(error) == 404:
+                raise FileNotFoundError(f"there is no object {path!r}") from error
+            raise
+
+    def size(self, path: str) -> int | None:
+        bucket, key = _parts(path)
+        try:
+            return self._client.head_object(Bucket=bucket, Key=key)["ContentLength"]
+        except self._client.exceptions.ClientError as error:
+            if _s3_status(error) == 404:
+                return None
+            raise
+
+    def names(self, folder: str) -> list[str]:
+        bucket, key = _parts(folder)
+        prefix = key.rstrip("/") + "/" if key else ""
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, Delimiter="/")
+        return [item["Key"][len(prefix) :] for page in pages for item in page.get("Contents", ())]
+
+    def is_transient(self, error: Exception) -> bool:
+        from botocore import exceptions
+
+        if isinstance(error, exceptions.ClientError):
+            code = error.response.get("Error", {}).get("Code")
+            return _s3_status(error) in (409, 429, 500, 502, 503, 504) or code in _S3_TRANSIENT_CODES
+        return isinstance(error, (exceptions.HTTPClientError, exceptions.ConnectionError, ConnectionError))
+
+    def _put(self, request: dict[str, Any], **condition: str) -> dict[str, Any]:
+        try:
+            return self._client.put_object(**request, **condition)
+        except self._client.exceptions.ClientError as error:
+            if _s3_status(error) == 501:  # a service without conditional writes
+                return self._client.put_object(**request)
+            raise
+
+    def _holds(self, bucket: str, key: str, size: int, checksum: str) -> bool:
+        head = self._client.head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")
+        if head["ContentLength"] != size:
+            return False
+        if "ChecksumSHA256" in head:
+            return head["ChecksumSHA256"] == checksum
+        body = self._client.get_object(Bucket=bucket, Key=key)["Body"].read()
+        return base64.b64encode(hashlib.sha256(body).digest()).decode() == checksum
+
+
+class GcsStore:
+    """Objects of Google Cloud Storage."""
+
+    def __init__(self, options: PipelineOptions):
+        from apache_beam.io.gcp import gcsio
+
+        # An emulator wants no credentials, and Beam looks for some for 20 seconds where there are none.
+        emulated = "STORAGE_EMULATOR_HOST" in os.environ
+        self._client = gcsio.create_storage_client(options, use_credentials=not emulated)
+
+    def write(self, path: str, content: bytes, sha256: str, media_type: str) -> Outcome:
+        from google.api_core import exceptions
+
+        blob = self._blob(path)
+        outcome: Outcome = "written"
+        try:
+            # The service checks the MD5 itself: base64 of it travels with the request.
+            blob.upload_from_string(content, content_type=media_type, if_generation_match=0, checksum="md5")
+        except exceptions.PreconditionFailed:
+            blob.reload()
+            if _gcs_holds(blob, content):
+                return "kept"
+            outcome = "replaced"
+            blob.upload_from_string(
+                content, content_type=media_type, if_generation_match=blob.generation, checksum="md5"
+            )
+        if not _gcs_holds(blob, content):
+            raise MismatchError(f"{path!r} does not hold the {len(content)} bytes that were sent")
+        return outcome
+
+    def write_if(self, path: str, content: bytes, expected: bytes | None) -> None:
+        from google.api_core import exceptions
+
+        blob = self._blob(path)
+        try:
+            blob.reload()
+            current, generation = blob.download_as_bytes(), blob.generation
+        except exceptions.NotFound:
+            current, generation = None, 0
+        if current == content:
+            return
+        if current != expected:
+            raise SupersededError(f"{path!r} holds {current!r}, not {expected!r}")
+        try:
+            blob.upload_from_string(content, content_type="text/plain", if_generation_match=generation, checksum="md5")
+        except exceptions.PreconditionFailed as error:
+            if self.read(path) == content:
+                return  # ours: the reply to a first attempt was lost
+            raise SupersededError(f"{path!r} was written by somebody else at the same moment") from error
+
+    def read(self, path: str) -> bytes:
+        from google.api_core import exceptions
+
+        try:
+            return self._blob(path).download_as_bytes()
+        except exceptions.NotFound as error:
+            raise FileNotFoundError(f"there is no object {path!r}") from error
+
+    def size(self, path: str) -> int | None:
+        bucket, name = _parts(path)
+        blob = self._client.bucket(bucket).get_blob(name)
+        return None if blob is None else blob.size
+
+    def names(self, folder: str) -> list[str]:
+        bucket, name = _parts(folder)
+        prefix = name.rstrip("/") + "/" if name else ""
+        blobs = self._client.list_blobs(bucket, prefix=prefix, delimiter="/")
+        return [blob.name[len(prefix) :] for blob in blobs]
+
+    def is_transient(self, error: Exception) -> bool:
+        from google.api_core import retry
+
+        return retry.if_transient_error(error) or isinstance(error, ConnectionError)
+
+    def _blob(self, path: str):
+        bucket, name = _parts(path)
+        return self._client.bucket(bucket).blob(name)
+
+
+def _gcs_holds(blob, content: bytes) -> bool:
+    md5 = base64.b64encode(hashlib.md5(content, usedforsecurity=False).digest()).decode()
+    return blob.size == len(content) and blob.md5_hash == md5
+
+
+def _parts(path: str) -> tuple[str, str]:
+    bucket, _, key = path.split("://", 1)[1].partition("/")
+    if not bucket:
+        raise StorageError(f"{path!r} names no bucket; write it like 's3://bucket/folder'")
+    return bucket, key
+
+
+def _s3_status(error) -> int:
+    return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+
+
+# Of status 400, yet no fault of the request: damaged or cut off on the way.
+_S3_TRANSIENT_CODES = ("BadDigest", "XAmzContentChecksumMismatch", "IncompleteBody", "RequestTimeout")
+_STORES: dict[str, Callable[[PipelineOptions], Store]] = {"gs": GcsStore, "s3": S3Store}
+_EXTRAS = {"gs": "gcp", "s3": "aws"}

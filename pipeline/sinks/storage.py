@@ -1,0 +1,328 @@
+"""Bytes in and out of local folders, ``gs://`` and ``s3://``: whole or not at all, and verified.
+
+Beam's own file writing loses errors of the final rename (apache/beam#39993), so a job can succeed with a
+file missing. Here every write either returns after the stored bytes were checked against the given ones,
+or raises. Writing the same bytes to the same place twice does the work once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import hashlib
+import logging
+import os
+import posixpath
+import re
+import secrets
+import socket
+import time
+from collections.abc import Callable
+from typing import Literal, Protocol, TypeVar
+
+from apache_beam.io.filesystems import FileSystems
+
+Outcome = Literal["written", "kept", "replaced"]
+T = TypeVar("T")
+
+_LOGGER = logging.getLogger(__name__)
+_ATTEMPTS = 4
+_FIRST_PAUSE = 0.2  # seconds; doubles with every attempt
+_PARTIAL_NAME = re.compile(r"\.\w+-\d+-[0-9a-f]{8}\.partial")  # host, process, attempt
+_PARTIAL_MAX_AGE = 24 * 3600.0  # seconds; another host cannot be asked whether the process still lives
+_TRANSIENT_ERRNOS = frozenset(
+    (errno.EAGAIN, errno.EINTR, errno.EBUSY, errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ECONNRESET)
+)
+
+
+class StorageError(Exception):
+    """Something could not be stored or read; the message says what, where and why."""
+
+
+class SupersededError(StorageError):
+    """A file that was to be replaced is no longer what the writer last saw."""
+
+
+class MismatchError(StorageError):
+    """A write went through, but what is stored is not what was sent."""
+
+
+class Store(Protocol):
+    """One kind of storage. Paths are whole: ``/folder/file``, ``s3://bucket/key``."""
+
+    def write(self, path: str, content: bytes, sha256: str, media_type: str) -> Outcome:
+        """Stores the bytes and verifies them; keeps a file that already holds them."""
+
+    def write_if(self, path: str, content: bytes, expected: bytes | None) -> None:
+        """Replaces a file if it holds ``expected`` (None: if there is none), or raises SupersededError."""
+
+    def read(self, path: str) -> bytes:
+        """Returns a file's bytes; raises FileNotFoundError where there is none."""
+
+    def size(self, path: str) -> int | None:
+        """Returns a file's size in bytes, or None where there is none."""
+
+    def names(self, folder: str) -> list[str]:
+        """Returns the names of the files right in a folder; none for a folder that is missing."""
+
+    def is_transient(self, error: Exception) -> bool:
+        """Says whether the same request may well succeed a moment later."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Stored:
+    """A file that is in its place and was verified.
+
+    Attributes:
+      path: where it is.
+      size: bytes.
+      sha256: of its bytes, 64 hexadecimal digits.
+      outcome: ``written``; ``kept`` when it held these bytes already; ``replaced`` when it held others.
+    """
+
+    path: str
+    size: int
+    sha256: str
+    outcome: Outcome
+
+
+def join(folder: str, *parts: str) -> str:
+    """Returns the path of something below a folder, with forward slashes."""
+    return posixpath.join(folder, *parts)
+
+
+def write_bytes(path: str, content: bytes, *, media_type: str = "application/octet-stream") -> Stored:
+    """Stores bytes under a path: all of them or nothing, and verified.
+
+    Args:
+      path: local path, ``gs://`` or ``s3://`` URI; local folders are made.
+      content: the file's bytes.
+      media_type: recorded by object stores.
+
+    Raises:
+      StorageError: they could not be stored or did not verify, transient errors having been retried.
+    """
+    sha256 = hashlib.sha256(content).hexdigest()
+    store = _store(path)
+    failure = f"could not write {path!r} ({len(content)} bytes)"
+    outcome = _retried(store, failure, lambda: store.write(path, content, sha256, media_type))
+    if outcome == "replaced":
+        _LOGGER.warning("%s held other bytes and was replaced.", path)
+    return Stored(path, len(content), sha256, outcome)
+
+
+def write_text_last(path: str, text: str, *, expected: str | None) -> None:
+    """Replaces a small text file at once, if it still is what the caller saw.
+
+    On ``gs://`` and ``s3://`` the storage itself checks that nobody wrote in between; locally the check
+    comes right before the rename.
+
+    Args:
+      path: the file.
+      text: its new content, stored as UTF-8.
+      expected: its content as last seen, None for no file.
+
+    Raises:
+      SupersededError: the file holds something else.
+      StorageError: it could not be written.
+    """
+    store = _store(path)
+    content = text.encode()
+    before = None if expected is None else expected.encode()
+    _retried(store, f"could not write {path!r}", lambda: store.write_if(path, content, before))
+
+
+def read_bytes(path: str) -> bytes:
+    """Returns a file's bytes.
+
+    Raises:
+      FileNotFoundError: there is no such file.
+      StorageError: it could not be read.
+    """
+    store = _store(path)
+    return _retried(store, f"could not read {path!r}", lambda: store.read(path))
+
+
+def file_size(path: str) -> int | None:
+    """Returns a file's size in bytes, or None where there is no such file."""
+    store = _store(path)
+    return _retried(store, f"could not look up {path!r}", lambda: store.size(path))
+
+
+def exists(path: str) -> bool:
+    """Says whether there is such a file."""
+    return file_size(path) is not None
+
+
+def file_names(folder: str) -> list[str]:
+    """Returns the sorted names of the files right in a folder, without temporary ones."""
+    store = _store(folder)
+    names = _retried(store, f"could not list {folder!r}", lambda: store.names(folder))
+    return sorted(name for name in names if not is_partial(name))
+
+
+def is_partial(name: str) -> bool:
+    """Says whether a file name is that of an unfinished write, perhaps of a process that was killed."""
+    return _PARTIAL_NAME.fullmatch(name) is not None
+
+
+def _retried(store: Store, failure: str, operation: Callable[[], T]) -> T:
+    attempt = 1
+    while True:
+        try:
+            return operation()
+        except (FileNotFoundError, SupersededError):  # answers, not failures
+            raise
+        except Exception as error:
+            if attempt == _ATTEMPTS or not (isinstance(error, MismatchError) or store.is_transient(error)):
+                tries = "" if attempt == 1 else f" after {attempt} attempts"
+                raise StorageError(f"{failure}{tries}: {type(error).__name__}: {error}") from error
+        time.sleep(_FIRST_PAUSE * 2 ** (attempt - 1))
+        attempt += 1
+
+
+class _LocalStore:
+    """Files of this machine, or of a mounted network drive.
+
+    A temporary file beside the target is written, synced, renamed and read back. Its name tells the host
+    and the process, so that what a killed process left can be told from what is being written now; it is
+    removed when a process first writes into that folder.
+    """
+
+    def __init__(self) -> None:
+        self._ready: set[str] = set()
+
+    def write(self, path: str, content: bytes, sha256: str, media_type: str) -> Outcome:
+        path = _local(path)
+        there = self.size(path)
+        if there == len(content) and hashlib.sha256(self.read(path)).hexdigest() == sha256:
+            return "kept"
+        self._replace(path, content)
+        return "written" if there is None else "replaced"
+
+    def write_if(self, path: str, content: bytes, expected: bytes | None) -> None:
+        path = _local(path)
+        try:
+            current = self.read(path)
+        except FileNotFoundError:
+            current = None
+        if current == content:
+            return
+        if current != expected:
+            raise SupersededError(f"{path!r} holds {current!r}, not {expected!r}")
+        self._replace(path, content)
+
+    def read(self, path: str) -> bytes:
+        with open(_local(path), "rb") as file:
+            return file.read()
+
+    def size(self, path: str) -> int | None:
+        try:
+            return os.stat(_local(path)).st_size
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def names(self, folder: str) -> list[str]:
+        try:
+            with os.scandir(_local(folder)) as entries:
+                return [entry.name for entry in entries if entry.is_file()]
+        except FileNotFoundError:
+            return []
+
+    def is_transient(self, error: Exception) -> bool:
+        return isinstance(error, OSError) and error.errno in _TRANSIENT_ERRNOS
+
+    def _replace(self, path: str, content: bytes) -> None:
+        folder = os.path.dirname(path)
+        self._prepare(folder)
+        temporary = os.path.join(folder, f".{_host()}-{os.getpid()}-{secrets.token_hex(4)}.partial")
+        try:
+            with open(temporary, "xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+            _sync_folder(folder)
+            stored = self.read(path)
+        except FileNotFoundError as error:
+            self._ready.discard(folder)  # perhaps it is gone: the next attempt makes it again
+            raise MismatchError(f"{path!r} vanished while it was being written") from error
+        except BaseException:
+            _remove(temporary)
+            raise
+        if stored != content:
+            raise MismatchError(
+                f"{len(content)} bytes were written to {path!r}, but {len(stored)} other bytes were read back"
+            )
+
+    def _prepare(self, folder: str) -> None:
+        if folder in self._ready:
+            return
+        if folder:
+            os.makedirs(folder, exist_ok=True)
+        for name in filter(is_partial, self.names(folder or ".")):
+            leftover = os.path.join(folder, name)
+            if _is_abandoned(leftover):
+                _remove(leftover)
+        self._ready.add(folder)
+
+
+def _host() -> str:
+    return "".join(c if c.isalnum() else "_" for c in socket.gethostname())[:40]
+
+
+def _is_abandoned(partial: str) -> bool:
+    host, pid, _ = os.path.basename(partial).rsplit("-", 2)
+    try:
+        if time.time() - os.stat(partial).st_mtime > _PARTIAL_MAX_AGE:
+            return True
+        if host == f".{_host()}":
+            os.kill(int(pid), 0)  # signal 0 only asks whether the process is there
+    except ProcessLookupError:
+        return True
+    except (FileNotFoundError, PermissionError):  # finished meanwhile; or a live process of another user
+        return False
+    return False
+
+
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError as error:
+        if error.errno != errno.ENOENT:
+            _LOGGER.warning("could not remove the temporary file %s: %s", path, error)
+
+
+def _sync_folder(folder: str) -> None:
+    """Makes a rename survive a power cut; not every file system can, and that is no error."""
+    try:
+        descriptor = os.open(folder or ".", os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES):
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _local(path: str) -> str:
+    return path.removeprefix("file://")
+
+
+_LOCAL_STORE = _LocalStore()
+
+
+def _store(path: str) -> Store:
+    scheme = FileSystems.get_scheme(path)
+    if scheme in (None, "file"):
+        return _LOCAL_STORE
+    if scheme not in ("gs", "s3"):
+        raise StorageError(
+            f"{path!r} is on {scheme + '://'!r}, which cannot be written; use a local path, 'gs://' or 's3://'"
+        )
+    from pipeline.sinks import object_stores  # only here: the cloud libraries are optional extras
+
+    return object_stores.connect(scheme, path)
