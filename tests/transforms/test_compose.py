@@ -1,0 +1,286 @@
+import dataclasses
+import itertools
+
+import apache_beam as beam
+import cv2
+import numpy as np
+import pytest
+from apache_beam.testing.test_pipeline import TestPipeline
+from apache_beam.testing.util import assert_that
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.records import Photo
+from transforms.compose import (
+    Box,
+    ComposePackshot,
+    CutSides,
+    compose,
+    compose_photo,
+    cut_sides,
+    place,
+    product_box,
+    required_working_side,
+    resample,
+)
+from transforms.profile import Profile
+from transforms.reasons import ReviewReason
+
+SQUARE = Profile("square", 200, 200)
+colours = st.tuples(*[st.integers(0, 255)] * 3)
+
+
+def ellipse(width, height, *, frame=(160, 120), blur=1.0):
+    """A soft elliptic matte in the middle of a frame of (height, width)."""
+    alpha = np.zeros(frame, np.uint8)
+    cv2.ellipse(alpha, (frame[1] // 2, frame[0] // 2), (width // 2, height // 2), 0, 0, 360, 255, -1, cv2.LINE_AA)
+    return cv2.GaussianBlur(alpha, (0, 0), blur)
+
+
+def rectangle(left, top, right, bottom, *, frame=(160, 120)):
+    alpha = np.zeros(frame, np.uint8)
+    alpha[top:bottom, left:right] = 255
+    return alpha
+
+
+def noise(shape, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (*shape, 3), np.uint8)
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    colour=colours,
+    background=colours,
+    width=st.integers(8, 110),
+    height=st.integers(8, 150),
+    blur=st.floats(0.2, 6),
+    side=st.integers(40, 400),
+)
+def test_no_fringe_and_exact_ground(colour, background, width, height, blur, side):
+    """Whatever lies under alpha 0, a plain product gives nothing darker or lighter than product and ground."""
+    alpha = ellipse(width, height, blur=blur)
+    foreground = noise(alpha.shape)
+    foreground[alpha > 0] = colour
+    profile = Profile("any", side, side + 30, background=background)
+    if product_box(alpha) is None:
+        return
+    composition = compose(foreground, alpha, profile)
+    assert composition.image.shape == (side + 30, side, 3)
+    assert composition.image.dtype == np.uint8
+    assert (composition.image[composition.alpha == 0] == background).all()
+    low, high = np.minimum(colour, background), np.maximum(colour, background)
+    assert (composition.image.astype(int) >= low - 1).all()
+    assert (composition.image.astype(int) <= high + 1).all()
+    assert (np.abs(composition.image[composition.alpha == 255].astype(int) - colour) <= 1).all()
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    width=st.integers(20, 118),
+    height=st.integers(20, 158),
+    canvas=st.tuples(st.integers(300, 900), st.integers(300, 900)),
+    fill=st.floats(0.5, 0.95),
+    zoom=st.integers(1, 6),
+)
+def test_uncut_product_fills_its_share_and_is_centred(width, height, canvas, fill, zoom):
+    alpha = ellipse(width, height)
+    alpha = cv2.resize(alpha, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_LINEAR)
+    alpha = cv2.copyMakeBorder(alpha, 8, 8, 8, 8, cv2.BORDER_CONSTANT, value=0)
+    profile = Profile("any", *canvas, fill=fill)
+    composition = compose(np.zeros((*alpha.shape, 3), np.uint8), alpha, profile)
+    drawn = Box(*cv2.boundingRect(cv2.compare(composition.image[..., 1], 128, cv2.CMP_LT)))
+    shares = drawn.width / canvas[0], drawn.height / canvas[1]
+    assert max(shares) == pytest.approx(fill, abs=0.02)
+    assert abs(2 * drawn.x + drawn.width - canvas[0]) <= 4
+    assert abs(2 * drawn.y + drawn.height - canvas[1]) <= 4
+    measured = product_box(alpha)
+    assert drawn.width / drawn.height == pytest.approx(measured.width / measured.height, rel=0.05)
+
+
+@pytest.mark.parametrize("sides", list(itertools.product([False, True], repeat=4)), ids=lambda s: str(CutSides(*s)))
+@pytest.mark.parametrize("canvas", [(200, 200), (150, 230), (230, 150)])
+def test_every_combination_of_cut_sides(sides, canvas):
+    cut = CutSides(*sides)
+    alpha = rectangle(
+        0 if cut.left else 30, 0 if cut.top else 40, 120 if cut.right else 100, 160 if cut.bottom else 130
+    )
+    box = product_box(alpha)
+    assert cut_sides(alpha) == cut
+    profile = dataclasses.replace(SQUARE, width=canvas[0], height=canvas[1])
+    composition = compose(noise(alpha.shape), alpha, profile)
+    placed, opaque = composition.box, composition.alpha == 255
+
+    assert placed.width / placed.height == pytest.approx(box.width / box.height, rel=0.02)
+    assert opaque[placed.y : placed.y + placed.height, placed.x : placed.x + placed.width].mean() > 0.95
+    axes = (
+        (placed.x, placed.width, canvas[0], cut.left, cut.right),
+        (placed.y, placed.height, canvas[1], cut.top, cut.bottom),
+    )
+    limits = []
+    for start, size, length, before, after in axes:
+        end = start + size
+        assert 0 <= start < end <= length
+        if before and after:
+            limits.append(size / length)
+            assert abs(start - (length - end)) <= 1
+        else:
+            limits.append(size / length / profile.fill)
+            if before:
+                assert start == 0
+            elif after:
+                assert end == length
+            else:
+                assert abs(start - (length - end)) <= 1
+    assert max(limits) == pytest.approx(1, abs=0.02)
+    if cut.left and not cut.right:
+        assert opaque[placed.y + 3 : placed.y + placed.height - 3, 0].all()
+    if cut.bottom and not cut.top:
+        assert opaque[-1, placed.x + 3 : placed.x + placed.width - 3].all()
+
+
+def test_cut_both_ways_spans_the_canvas_where_it_can():
+    alpha = rectangle(0, 60, 120, 90)
+    composition = compose(noise(alpha.shape), alpha, SQUARE)
+    assert (composition.box.x, composition.box.width) == (0, 200)
+    assert (composition.alpha[100] == 255).all()
+    assert (composition.image[0] == 255).all()
+
+
+def test_matte_that_ends_just_short_of_the_frame_is_still_flush():
+    alpha = rectangle(30, 40, 90, 159)
+    alpha[159, 30:90] = 90
+    composition = compose(noise(alpha.shape), alpha, SQUARE)
+    assert composition.box.y + composition.box.height == 200
+    assert (composition.alpha[-1, composition.box.x + 3 : composition.box.x + composition.box.width - 3] == 255).all()
+
+
+def test_a_grazing_tip_is_not_a_cut():
+    alpha = rectangle(20, 20, 100, 140, frame=(160, 400))
+    alpha[60:62, 100:400] = 255
+    assert cut_sides(alpha) == CutSides(False, False, False, False)
+
+
+def test_margins_shift_the_centre():
+    profile = Profile("m", 100, 200, fill=1.0, margins=(0.2, 0.0, 0.1, 0.3))
+    box = place(Box(0, 0, 70, 70), CutSides(False, False, False, False), profile)
+    assert box == Box(30, 75, 70, 70)
+    box = place(Box(0, 0, 10, 300), CutSides(False, False, False, False), profile)
+    assert (box.y, box.height) == (40, 140)
+
+
+def test_enlarging_too_much_is_said():
+    alpha = rectangle(50, 70, 70, 90)
+    composition = compose(noise(alpha.shape), alpha, SQUARE)
+    assert composition.upscale == pytest.approx(8.5)
+    assert composition.reasons == (ReviewReason.LOW_RESOLUTION,)
+    assert composition.box.width == 170, "enlarged all the same"
+    assert compose(noise(alpha.shape), alpha, SQUARE, scale=0.2).reasons == ()
+
+
+def test_without_a_product_the_whole_photo_is_shown():
+    image = cv2.GaussianBlur(noise((160, 120)), (0, 0), 4)
+    composition = compose(image, np.full((160, 120), 20, np.uint8), SQUARE)
+    assert composition.reasons == (ReviewReason.NO_PRODUCT,)
+    box = composition.box
+    assert (box.width, box.height) == (128, 170)
+    assert (composition.alpha == 255).sum() == box.width * box.height
+    shown = composition.image[box.y : box.y + box.height, box.x : box.x + box.width]
+    back = cv2.resize(shown, (120, 160), interpolation=cv2.INTER_AREA).astype(int)
+    assert np.abs(back - image).max() <= 4
+
+
+def test_unscaled_product_is_copied_bit_by_bit():
+    alpha = rectangle(10, 20, 110, 140, frame=(170, 170))
+    foreground = noise(alpha.shape)
+    composition = compose(foreground, alpha, Profile("same", 150, 150, fill=0.8))
+    x, y, width, height = composition.box
+    assert (composition.image[y : y + height, x : x + width] == foreground[20:140, 10:110]).all()
+
+
+def test_haze_is_dropped():
+    alpha = ellipse(80, 100)
+    alpha[alpha == 0] = 2
+    composition = compose(np.zeros((*alpha.shape, 3), np.uint8), alpha, SQUARE)
+    assert (composition.image[:5] == 255).all()
+    assert (composition.alpha[:5] == 0).all()
+
+
+@pytest.mark.parametrize("size", [(30, 40), (240, 320)])
+def test_resample_keeps_its_ranges(size):
+    alpha = ellipse(80, 100, blur=0.5)
+    colour, matte = resample(noise(alpha.shape), alpha, *size)
+    assert colour.shape == (size[1], size[0], 3)
+    assert colour.dtype == matte.dtype == np.float32
+    assert matte.min() >= 0
+    assert matte.max() <= 1 + 1e-6
+    assert colour.min() >= 0
+    assert (colour <= 255 * matte[..., None] + 0.01).all()
+
+
+def test_arrays_that_do_not_fit_are_refused():
+    with pytest.raises(ValueError, match=r"foreground is uint8 \(4, 4, 3\) and alpha uint8 \(5, 4\)"):
+        compose(np.zeros((4, 4, 3), np.uint8), np.zeros((5, 4), np.uint8), SQUARE)
+
+
+@settings(deadline=None, max_examples=50)
+@given(frame=st.tuples(st.integers(50, 9000), st.integers(50, 9000)), share=st.floats(0.4, 1), aspect=st.floats(0.1, 1))
+def test_working_side_has_all_pixels_of_a_product_of_two_fifths(frame, share, aspect):
+    width, height = frame
+    longest = max(frame)
+    side = required_working_side(SQUARE, width, height)
+    assert 1 <= side <= longest
+    product = share * side  # its longest side in a decode that keeps just what is asked for
+    box = Box(0, 0, max(1, int(product)), max(1, int(product * aspect)))
+    placed = place(box, CutSides(False, False, False, False), SQUARE)
+    assert side == longest or placed.width / box.width <= 1.03
+    assert side <= max(required_working_side(SQUARE), 200 * longest / min(frame) + 1)
+
+
+def photo(alpha, **fields):
+    height, width = alpha.shape
+    return Photo(
+        "a",
+        "a.jpg",
+        width=width,
+        height=height,
+        image=noise(alpha.shape),
+        foreground=noise(alpha.shape, 1),
+        alpha=alpha,
+    ).replace(**fields)
+
+
+def test_stage_fills_packshot_and_flags():
+    small = compose_photo(photo(rectangle(50, 70, 70, 90)), SQUARE)
+    assert small.packshot.shape == (200, 200, 3)
+    assert small.review_reasons == (ReviewReason.LOW_RESOLUTION,)
+    reduced = compose_photo(photo(rectangle(20, 20, 100, 140), width=60, height=80), SQUARE)
+    assert reduced.review_reasons == (ReviewReason.LOW_RESOLUTION,), "counted against the source frame"
+
+
+def test_stage_shows_the_photo_where_the_model_saw_no_product():
+    junk = photo(rectangle(50, 70, 70, 90)).flagged(ReviewReason.NO_PRODUCT)
+    empty = photo(np.zeros((160, 120), np.uint8), image=junk.image, foreground=None)
+    shown = [compose_photo(record, SQUARE) for record in (junk, empty)]
+    assert (shown[0].packshot == shown[1].packshot).all()
+    assert shown[1].review_reasons == (ReviewReason.NO_PRODUCT,)
+    assert (shown[0].packshot[100, 40:160] != 255).any()
+
+
+def test_trimmed_cutout_file_is_not_cut():
+    alpha = rectangle(0, 0, 120, 160)
+    assert cut_sides(alpha) == CutSides(True, True, True, True)
+    own = compose_photo(photo(alpha, source_alpha=alpha), SQUARE)
+    assert own.review_reasons == ()
+    assert (own.packshot[:15] == 255).all()
+    assert compose_photo(photo(alpha), SQUARE).review_reasons == (ReviewReason.CUT_BY_FRAME,)
+
+
+def test_transform_composes_photos():
+    def check(photos):
+        assert [p.packshot.shape for p in photos] == [(200, 200, 3)]
+        assert "compose" in photos[0].milliseconds
+
+    with TestPipeline("FnApiRunner") as pipeline:
+        photos, rejected = pipeline | beam.Create([photo(ellipse(80, 100))]) | ComposePackshot(SQUARE)
+        assert_that(photos, check)
+        assert_that(rejected, lambda items: None if not items else pytest.fail(str(items)), label="rejected")

@@ -1,0 +1,249 @@
+"""Files of arrays: packshot, mask and cut-out, always the same bytes for the same pixels.
+
+Every file is built from pixels alone, so nothing of the photo's metadata can be in it. JPEG and WebP are
+written by Pillow, which embeds ICC profiles; PNG by OpenCV, which is ten times faster at it.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import math
+import struct
+import zlib
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+from PIL import Image, ImageCms
+
+from transforms.compose import resample
+from transforms.profile import Profile
+from transforms.reasons import ReviewReason
+from transforms.stage import PhotoStage
+
+OUTPUTS = ("packshot", "mask", "cutout")
+CUTOUT_FORMATS = ("png", "webp")
+# Chosen by measurement on cut-outs of 800 x 1066: a mask takes 4 ms and 17 KB (unfiltered), a cut-out 45 ms
+# and 473 KB (Paeth, run-length matching); OpenCV's defaults take 6 ms and 25 KB, 75 ms and 480 KB.
+_MASK_PNG = (
+    *(cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_NONE),
+    *(cv2.IMWRITE_PNG_COMPRESSION, 3),
+    *(cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_DEFAULT),
+)
+_COLOUR_PNG = (
+    *(cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_PAETH),
+    *(cv2.IMWRITE_PNG_COMPRESSION, 1),
+    *(cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE),
+)
+_PNG_HEADER_END = 33  # signature and IHDR
+_ICC_DATE = slice(24, 36)
+
+
+class EncodedPackshot(NamedTuple):
+    """A packshot's file.
+
+    Attributes:
+      content: the bytes.
+      quality: the JPEG quality that was used, None for a PNG.
+      meets_limits: whether its size is within the profile's byte limits.
+    """
+
+    content: bytes
+    quality: int | None
+    meets_limits: bool
+
+
+def encode_packshot(image: np.ndarray, profile: Profile) -> EncodedPackshot:
+    """Encodes a composed canvas in the profile's format, within its byte limits if any quality does that.
+
+    The profile's quality is tried first. A file that is too large gets the highest quality below it that
+    fits, one that is too small the lowest above it that does, found by bisection in at most seven encodes.
+    Where none fits, the one that comes nearest to the violated limit is returned.
+
+    Args:
+      image: uint8 (H, W, 3), RGB.
+      profile: gives format, quality, chroma and limits.
+    """
+    if profile.format == "png":
+        content = _png(cv2.cvtColor(image, cv2.COLOR_RGB2BGR), _COLOUR_PNG, srgb=profile.embed_srgb)
+        return EncodedPackshot(content, None, _within(content, profile))
+    pillow_image = Image.fromarray(image)
+    encode = functools.partial(_jpeg, pillow_image, chroma=profile.chroma, srgb=profile.embed_srgb)
+    best = _Attempt(profile.quality, encode(profile.quality))
+    least, most = _limits(profile)
+    if len(best.content) > most:
+        best = _search(encode, profile.min_quality, best, lambda size: size <= most)
+    elif len(best.content) < least:
+        best = _search(encode, 100, best, lambda size: size >= least)
+    return EncodedPackshot(best.content, best.quality, _within(best.content, profile))
+
+
+def encode_mask(alpha: np.ndarray) -> bytes:
+    """Encodes a matte as an 8-bit grey PNG.
+
+    Args:
+      alpha: uint8 (h, w), 0 ground to 255 product.
+    """
+    return _png(alpha, _MASK_PNG, srgb=False)
+
+
+def encode_cutout(foreground: np.ndarray, alpha: np.ndarray, format: str = "png") -> bytes:
+    """Encodes a cut-out with straight (not premultiplied) alpha, losslessly wherever alpha is not 0.
+
+    Colours under alpha 0 are set to white: the file is smaller for it and holds nothing of the old ground,
+    and a viewer that ignores alpha, or scales without weighing by it, shows a white ground and no dark edge.
+
+    Args:
+      foreground: product colours, uint8 (h, w, 3), RGB.
+      alpha: uint8 (h, w).
+      format: ``png`` or ``webp`` (lossless).
+
+    Raises:
+      ValueError: an unknown format.
+    """
+    if format not in CUTOUT_FORMATS:
+        raise ValueError(f"cut-out format {format!r} is unknown; it has to be one of {', '.join(CUTOUT_FORMATS)}")
+    hidden = (alpha == 0).astype(np.uint8) * 255
+    red, green, blue = (np.bitwise_or(foreground[..., channel], hidden) for channel in range(3))
+    if format == "png":
+        return _png(cv2.merge([blue, green, red, alpha]), _COLOUR_PNG, srgb=True)
+    stream = io.BytesIO()
+    pixels = Image.fromarray(cv2.merge([red, green, blue, alpha]))
+    # the lowest effort: 24 ms at 750 x 1000 where the usual one takes 280 ms to save 40 %
+    pixels.save(stream, "WEBP", lossless=True, quality=0, method=0, exact=True, icc_profile=srgb_icc())
+    return stream.getvalue()
+
+
+@functools.cache
+def srgb_icc() -> bytes:
+    """Returns a small sRGB ICC profile (588 bytes); the date in it is fixed, so that equal pixels give equal files."""
+    icc = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    icc[_ICC_DATE] = struct.pack(">6H", 2000, 1, 1, 0, 0, 0)
+    return bytes(icc)
+
+
+class _Attempt(NamedTuple):
+    quality: int
+    content: bytes
+
+
+def _search(encode: Callable[[int], bytes], end: int, start: _Attempt, fits: Callable[[int], bool]) -> _Attempt:
+    """Returns the attempt nearest to ``start.quality`` whose size fits, or the one at ``end`` where none does."""
+    misses, hit = start.quality, _Attempt(end, encode(end)) if end != start.quality else start
+    if not fits(len(hit.content)):
+        return hit
+    while abs(hit.quality - misses) > 1:
+        middle = (hit.quality + misses) // 2
+        content = encode(middle)
+        if fits(len(content)):
+            hit = _Attempt(middle, content)
+        else:
+            misses = middle
+    return hit
+
+
+def _limits(profile: Profile) -> tuple[float, float]:
+    return profile.min_bytes or 0, math.inf if profile.max_bytes is None else profile.max_bytes
+
+
+def _within(content: bytes, profile: Profile) -> bool:
+    least, most = _limits(profile)
+    return least <= len(content) <= most
+
+
+def _jpeg(image: Image.Image, quality: int, *, chroma: str, srgb: bool) -> bytes:
+    stream = io.BytesIO()
+    # optimised Huffman tables: about a fifth smaller for 5 ms at 1000 x 1000
+    options: dict[str, Any] = {"icc_profile": srgb_icc()} if srgb else {}
+    image.save(stream, "JPEG", quality=quality, subsampling=chroma, optimize=True, **options)
+    return stream.getvalue()
+
+
+def _png(pixels: np.ndarray, options: tuple[int, ...], *, srgb: bool) -> bytes:
+    done, encoded = cv2.imencode(".png", pixels, options)
+    if not done:
+        raise ValueError(f"OpenCV could not write a PNG of {pixels.dtype} {pixels.shape!r}")
+    content = encoded.tobytes()
+    if not srgb:
+        return content
+    chunk = b"sRGB" + b"\x00"  # rendering intent: perceptual
+    chunk = struct.pack(">I", 1) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    return content[:_PNG_HEADER_END] + chunk + content[_PNG_HEADER_END:]
+
+
+def encode_photo(
+    photo: Any, outputs: Sequence[str], profile: Profile, cutout_format: str, encoded_type: Callable[..., Any]
+) -> Any:
+    """Returns the photo record with ``encoded`` filled in the order of ``OUTPUTS``, and without its packshot pixels."""
+    encoded, reasons = [], []
+
+    def add(kind: str, content: bytes, width: int, height: int, media_type: str, extension: str):
+        encoded.append(
+            encoded_type(
+                kind=kind, content=content, width=width, height=height, media_type=media_type, extension=extension
+            )
+        )
+
+    if "packshot" in outputs:
+        packshot = encode_packshot(photo.packshot, profile)
+        if not packshot.meets_limits:
+            reasons.append(ReviewReason.BYTE_LIMIT)
+        add("packshot", packshot.content, profile.width, profile.height, profile.media_type, profile.extension)
+    foreground, alpha = photo.foreground, photo.alpha
+    if alpha.shape != (photo.height, photo.width):
+        if "cutout" in outputs:
+            foreground, alpha = _enlarged_cutout(foreground, alpha, photo.width, photo.height)
+        elif "mask" in outputs:
+            alpha = cv2.resize(alpha, (photo.width, photo.height), interpolation=cv2.INTER_CUBIC)
+    if "mask" in outputs:
+        add("mask", encode_mask(alpha), photo.width, photo.height, "image/png", "png")
+    if "cutout" in outputs:
+        content = encode_cutout(foreground, alpha, cutout_format)
+        add("cutout", content, photo.width, photo.height, f"image/{cutout_format}", cutout_format)
+    return photo.replace(encoded=tuple(encoded), packshot=None).flagged(*reasons)
+
+
+def _enlarged_cutout(
+    foreground: np.ndarray, alpha: np.ndarray, width: int, height: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Brings a cut-out of a reduced decode back to the source frame's size, with straight colours."""
+    premultiplied, matte = resample(foreground, alpha, width, height)
+    visible = np.maximum(matte, np.float32(1 / 255))
+    colour = cv2.divide(premultiplied, cv2.merge([visible] * 3), dtype=cv2.CV_8U)
+    return colour, cv2.convertScaleAbs(matte, alpha=255)
+
+
+class EncodeAssets(PhotoStage):
+    """Encodes what the run stores; photos in, photos with ``encoded`` out.
+
+    Args:
+      outputs: what is wanted, of ``OUTPUTS``; the order of the assets is that of ``OUTPUTS`` whatever this
+        one is.
+      profile: format and limits of the packshot.
+      cutout_format: ``png`` or ``webp``.
+      encoded_type: called with kind, content, width, height, media_type, extension; makes one asset's record.
+
+    Raises:
+      ValueError: an unknown output or format.
+    """
+
+    def __init__(self, outputs: Sequence[str], profile: Profile, cutout_format: str, encoded_type: Callable[..., Any]):
+        for output in outputs:
+            if output not in OUTPUTS:
+                raise ValueError(f"output {output!r} is unknown; outputs are {', '.join(OUTPUTS)}")
+        if cutout_format not in CUTOUT_FORMATS:
+            raise ValueError(
+                f"cut-out format {cutout_format!r} is unknown; it has to be one of {', '.join(CUTOUT_FORMATS)}"
+            )
+        super().__init__(
+            "encode",
+            functools.partial(
+                encode_photo,
+                outputs=tuple(outputs),
+                profile=profile,
+                cutout_format=cutout_format,
+                encoded_type=encoded_type,
+            ),
+        )
