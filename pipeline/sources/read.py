@@ -1,0 +1,132 @@
+"""From work items to photos: rows streamed out of Parquet, image files by name."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import apache_beam as beam
+import pyarrow as pa
+
+from pipeline.records import Photo, Rejection
+from pipeline.sources.filesystem import exists, resolve
+from pipeline.sources.items import PlannedItem, SourceOptions, WorkItem
+from pipeline.sources.parquet import column_values, iter_rows, open_parquet
+from transforms.reasons import RejectReason
+from transforms.stage import REJECTED
+
+STAGE = "read"
+_ROWS_A_BATCH = 16
+
+
+def read_photos(planned: PlannedItem, options: SourceOptions) -> Iterator[Photo | Rejection]:
+    """Yields exactly one photo or rejection for every id of a work item, in order.
+
+    Args:
+      planned: the item and what is known of its photos.
+      options: the columns to read, of a Parquet item.
+
+    Yields:
+      Photos: those out of bytes columns with ``content``, others with a ``source_uri`` yet to be fetched. A null
+      image is a rejection ``empty``; what cannot be read any more is a rejection ``fetch_failed`` or ``not_found``.
+    """
+    item = planned.item
+    if item.row_group is None:
+        yield Photo(item.ids[0], item.uri, previous=planned.previous.get(item.ids[0]))
+        return
+    done = 0
+    try:
+        for photo in _read_rows(planned, options):
+            yield photo
+            done += 1
+        reason, detail = RejectReason.FETCH_FAILED, "the row group has fewer rows than when the job was planned"
+    except Exception as error:  # a file that breaks in mid-job must cost its own rows only, and none uncounted
+        reason, detail = _cause(item, error)
+    for index in range(done, len(item.ids)):
+        yield Photo(item.ids[index], item.place(index)).rejected(STAGE, reason, detail)
+
+
+def _read_rows(planned: PlannedItem, options: SourceOptions) -> Iterator[Photo | Rejection]:
+    item = planned.item
+    assert item.row_group is not None
+    columns = list(dict.fromkeys((options.id_column, options.image_column, *options.attribute_columns)))
+    index = 0
+    with open_parquet(item.uri) as file:
+        for batch in iter_rows(file, item.row_group, columns, _ROWS_A_BATCH):
+            ids = batch.column(options.id_column).to_pylist()
+            images = batch.column(options.image_column)
+            attributes = {name: column_values(batch.column(name)) for name in options.attribute_columns}
+            for row, found in enumerate(ids[: len(item.ids) - index]):
+                photo = Photo(
+                    item.ids[index],
+                    item.place(index),
+                    attributes={name: values[row] for name, values in attributes.items()},
+                    previous=planned.previous.get(item.ids[index]),
+                )
+                if str(found) != photo.id:
+                    detail = f"the row now has the id {found!r}: the file changed after the job was planned"
+                    yield photo.rejected(STAGE, RejectReason.FETCH_FAILED, detail)
+                else:
+                    yield _with_image(photo, images[row], item, options)
+                index += 1
+
+
+def _with_image(photo: Photo, image: pa.Scalar, item: WorkItem, options: SourceOptions) -> Photo | Rejection:
+    """Gives a photo its bytes, or the URI from which they are to be fetched."""
+    value: Any = image.as_py()
+    if isinstance(value, dict):
+        content, path = value["bytes"], value.get("path")
+        value = content if content is not None else path or None
+    if value is None or value == "":
+        what = "null" if value is None else "an empty string"
+        detail = f"the image column {options.image_column!r} holds {what}"
+        return photo.rejected(STAGE, RejectReason.EMPTY, detail)
+    if isinstance(value, str):
+        return photo.replace(source_uri=resolve(value, item.uri))
+    return photo.replace(content=value)
+
+
+def _cause(item: WorkItem, error: Exception) -> tuple[RejectReason, str]:
+    try:
+        missing = isinstance(error, FileNotFoundError) or not exists(item.uri)
+    except Exception:  # the store itself does not answer
+        missing = False
+    if missing:
+        return RejectReason.NOT_FOUND, "the Parquet file is not there any more"
+    text = " ".join(str(error).split())
+    detail = f"row group {item.row_group} of the Parquet file cannot be read: {type(error).__name__}: {text}"
+    return RejectReason.FETCH_FAILED, detail
+
+
+class _ReadDoFn(beam.DoFn):
+    def __init__(self, options: SourceOptions):
+        self._options = options
+
+    def process(self, planned: PlannedItem):
+        started = time.perf_counter()
+        for photo in read_photos(planned, self._options):
+            if isinstance(photo, Rejection):
+                yield beam.pvalue.TaggedOutput(REJECTED, photo)
+            else:
+                yield photo.timed(STAGE, 1000 * (time.perf_counter() - started))
+            started = time.perf_counter()
+
+
+class ReadPhotos(beam.PTransform):
+    """Reads the photos of planned items.
+
+    Args:
+      options: the columns to read, ``Source.options``.
+
+    Returns (of ``expand``):
+      Two PCollections, of photos and of rejections; from ``PlannedItem``.
+    """
+
+    def __init__(self, options: SourceOptions):
+        super().__init__()
+        self._options = options
+
+    def expand(self, items):
+        read = items | beam.ParDo(_ReadDoFn(self._options)).with_outputs(REJECTED, main="photos")
+        return read.photos, read[REJECTED]
