@@ -1,0 +1,123 @@
+"""Puts the report together: one HTML file that needs nothing else and stays small for any run."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from pipeline.report import sections, selection
+from pipeline.report.changes import compare
+from pipeline.report.columns import read_catalogue, read_rejections, read_rows
+from pipeline.report.thumbnails import LARGEST_SIDE, LEVELS, Thumbnail
+from pipeline.report.tiles import ReadBytes, ReadSource, Tile, encode_tiles, read_tiles
+from pipeline.report.wording import visible
+from pipeline.sinks import storage
+
+MAX_BYTES = 4_900_000  # of the whole page
+MOST_TILES = 240
+
+_UNFILLED = Thumbnail("", LARGEST_SIDE, LARGEST_SIDE)
+
+
+def build_report(
+    output: str,
+    run: str,
+    run_json: Mapping[str, Any],
+    *,
+    read_source: ReadSource | None = None,
+    read_asset: ReadBytes | None = None,
+    previous_run: str | None = None,
+    sample: int = 48,
+) -> str:
+    """Returns the report of a run as one self-contained HTML page of less than ``MAX_BYTES``.
+
+    The same tables, files and ``run_json`` give the same page. Pictures are shrunk, and in the end left out, until
+    the page fits.
+
+    Args:
+      output: the output folder, local, ``gs://`` or ``s3://``.
+      run: the run's name; its tables stand below ``catalogue/`` and ``rejections/``.
+      run_json: the content of its run.json, which need not be written yet.
+      read_source: from a catalogue row to the photo's encoded bytes, or None where it cannot be had; called from
+        several threads. Without it, the page has placeholders in the photos' stead.
+      read_asset: from an asset's uri to its bytes; reads below ``output`` unless given.
+      previous_run: the run to compare with.
+      sample: photos shown, ``MOST_TILES`` at most.
+    """
+    columns = read_catalogue(output, run)
+    picks = selection.select(columns, min(sample, MOST_TILES))
+    tiles = read_tiles(
+        picks,
+        read_rows(columns, [pick.index for pick in picks]),
+        read_source=read_source or (lambda row: None),
+        read_asset=read_asset or (lambda uri: storage.read_bytes(storage.join(output, uri))),
+    )
+    rejections = read_rejections(output, run)
+    changes = compare(output, run, run_json, previous_run) if previous_run else None
+    page = functools.partial(
+        _template().render,
+        **sections.header(run, run_json, columns, rejections, changes, previous_run),
+        **sections.reasons(columns, rejections),
+        charts=sections.distributions(columns),
+        stages=sections.stages(run_json),
+        provenance=sections.provenance(run_json),
+    )
+    while True:
+        unfilled = [[_UNFILLED if picture.image else None for picture in tile.pictures] for tile in tiles]
+        bare = page(groups=sections.groups(tiles, unfilled, columns))
+        budget = MAX_BYTES - len(bare.encode())
+        for level in LEVELS:
+            thumbnails = encode_tiles(tiles, level, budget)
+            if thumbnails is not None:
+                return page(groups=sections.groups(tiles, thumbnails, columns))
+        tiles = _thinned(tiles)
+
+
+def write_report(
+    output: str,
+    run: str,
+    run_json: Mapping[str, Any],
+    *,
+    read_source: ReadSource | None = None,
+    previous_run: str | None = None,
+    sample: int = 48,
+) -> None:
+    """Writes the report of a run to ``runs/<run>/report.html`` below the output folder; see ``build_report``.
+
+    Raises:
+      storage.StorageError: it could not be written.
+    """
+    html = build_report(output, run, run_json, read_source=read_source, previous_run=previous_run, sample=sample)
+    path = storage.join(output, "runs", run, "report.html")
+    storage.write_bytes(path, html.encode(), media_type="text/html; charset=utf-8")
+
+
+def _thinned(tiles: Sequence[Tile]) -> list[Tile]:
+    """Returns three quarters of the tiles, or none of a few; every stratum gives some."""
+    return [tile for number, tile in enumerate(tiles) if number % 4 != 3] if len(tiles) > 3 else []
+
+
+@functools.cache
+def _template() -> jinja2.Template:
+    def text(name: str) -> str:
+        return resources.files("pipeline.report").joinpath(name).read_text(encoding="utf-8")
+
+    style, script = text("style.css"), text("enlarge.js")
+    environment = jinja2.Environment(
+        autoescape=True, finalize=visible, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.globals.update(
+        style=Markup(style), script=Markup(script), style_hash=_csp_hash(style), script_hash=_csp_hash(script)
+    )
+    return environment.from_string(text("page.html.j2"))
+
+
+def _csp_hash(text: str) -> Markup:
+    return Markup(f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'")

@@ -1,0 +1,129 @@
+"""The photos of the report: what was given, what was cut out, what was made; read, shrunk and kept in a budget."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from PIL import Image
+
+from pipeline.report.selection import Pick
+from pipeline.report.thumbnails import LARGEST_SIDE, Thumbnail, encode_thumbnail, read_thumbnail
+
+ReadSource = Callable[[dict[str, Any]], bytes | None]
+ReadBytes = Callable[[str], bytes]
+
+SOURCE = "source"
+KINDS = (SOURCE, "mask", "packshot", "cutout")  # in the order shown
+_READ_AHEAD = 8  # photos whose files are held at a time
+_MOST_HELD = 48_000_000  # pixels of decoded thumbnails, about 150 MB
+
+_LOGGER = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """One picture of a tile.
+
+    Attributes:
+      kind: one of ``KINDS``.
+      image: the decoded thumbnail, or None.
+      missing: why there is none; empty where there is one.
+    """
+
+    kind: str
+    image: Image.Image | None
+    missing: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Tile:
+    """A photo of the sample with its pictures.
+
+    Attributes:
+      pick: which photo, and why it was picked.
+      row: its catalogue row.
+      pictures: the source first.
+    """
+
+    pick: Pick
+    row: Mapping[str, Any]
+    pictures: tuple[Picture, ...]
+
+
+def read_tiles(
+    picks: Sequence[Pick], rows: Sequence[dict[str, Any]], *, read_source: ReadSource, read_asset: ReadBytes
+) -> list[Tile]:
+    """Reads and shrinks the pictures of a sample. What cannot be read becomes a tile that says so.
+
+    Args:
+      picks: the sample.
+      rows: their catalogue rows, in the same order.
+      read_source: from a catalogue row to the photo's encoded bytes, or None where it cannot be had; called from
+        several threads.
+      read_asset: from an asset's uri, relative to the output folder, to its bytes; called from several threads.
+    """
+    side = min(LARGEST_SIDE, int((_MOST_HELD / (len(KINDS) * max(1, len(picks)))) ** 0.5))
+    items = list(zip(picks, rows, strict=True))
+    tiles = []
+    with concurrent.futures.ThreadPoolExecutor(_READ_AHEAD) as pool:
+        for start in range(0, len(items), _READ_AHEAD):
+            chunk = items[start : start + _READ_AHEAD]
+            files = pool.map(lambda item: _read_files(item[1], read_source, read_asset), chunk)
+            for (pick, row), contents in zip(chunk, files, strict=True):
+                # decoded one after the other, since a large photo takes much memory
+                tiles.append(Tile(pick, row, tuple(_picture(*content, side) for content in contents)))
+    return tiles
+
+
+def encode_tiles(tiles: Sequence[Tile], level: tuple[int, int], budget: int) -> list[list[Thumbnail | None]] | None:
+    """Encodes the pictures of all tiles.
+
+    Args:
+      tiles: the sample.
+      level: longest side in pixels and WebP quality.
+      budget: characters that the ``data:`` URIs may take together.
+
+    Returns:
+      A thumbnail for every picture of every tile, None where a picture is missing; or None over budget.
+    """
+    encoded: list[list[Thumbnail | None]] = []
+    for tile in tiles:
+        encoded.append([encode_thumbnail(p.image, *level) if p.image else None for p in tile.pictures])
+        budget -= sum(len(thumbnail.uri) for thumbnail in encoded[-1] if thumbnail)
+        if budget < 0:
+            return None
+    return encoded
+
+
+def _read_files(
+    row: dict[str, Any], read_source: ReadSource, read_asset: ReadBytes
+) -> list[tuple[str, bytes | None, str]]:
+    """Returns kind, content, and why there is no content."""
+    files = []
+    uris = {asset["kind"]: asset["uri"] for asset in reversed(row["assets"])}
+    for kind in KINDS:
+        if kind != SOURCE and kind not in uris:
+            continue  # not asked for in this run
+        content, missing = None, "the photo is no longer there" if kind == SOURCE else "the file is missing"
+        try:
+            content = read_source(row) if kind == SOURCE else read_asset(uris[kind])
+        except FileNotFoundError:
+            pass
+        except Exception as error:  # a page for people must not fail on one picture; it shows which
+            _LOGGER.warning("The report goes without the %s of %r: %s", kind, row["id"], error)
+            missing = f"not readable: {type(error).__name__}"
+        files.append((kind, content, missing))
+    return files
+
+
+def _picture(kind: str, content: bytes | None, missing: str, side: int) -> Picture:
+    if content is None:
+        return Picture(kind, None, missing)
+    try:
+        return Picture(kind, read_thumbnail(content, side))
+    except ValueError:
+        return Picture(kind, None, "not readable as a picture")
