@@ -29,20 +29,27 @@ class RunConfig:
 
     input: str = _setting(help="Parquet file, folder or glob, or folder or glob of images; local, gs:// or s3://")
     output: str = _setting(help="output folder; local, gs:// or s3://")
-    profile: str = _setting("white-square", pixels=True, help="a marketplace's rules by name, or the path of a YAML file")
+    profile: str = _setting(
+        "white-square", pixels=True, help="a marketplace's rules by name, or the path of a YAML file"
+    )
     outputs: tuple[str, ...] = _setting(
         ("packshot", "mask"), pixels=True, help=f"comma-separated list of {', '.join(OUTPUT_KINDS)}"
     )
     cutout_format: str = _setting("png", pixels=True, help="format of the cut-out", choices=CUTOUT_FORMATS)
     id_column: str = _setting("id", help="Parquet column of the photo's id")
     image_column: str | None = _setting(
-        None, help="Parquet column of the image: binary, struct<bytes, path> or string URI; found by itself if there is one"
+        None,
+        help="Parquet column of the image: binary, struct<bytes, path> or string URI; found by itself if there is one",
     )
-    attribute_columns: tuple[str, ...] = _setting((), help="comma-separated Parquet columns to carry into the catalogue")
+    attribute_columns: tuple[str, ...] = _setting(
+        (), help="comma-separated Parquet columns to carry into the catalogue"
+    )
     segmentation_model: str = _setting("packshot-seg", help="model by name, or the path of a model file")
     augment: str = _setting("none", help="augmentation plan; none is the only one in this release", choices=("none",))
     full_refresh: bool = _setting(False, help="process every photo, also those that the last run has done")
-    max_rejected_fraction: float = _setting(0.05, help="more rejections than this end with status 3", metavar="FRACTION")
+    max_rejected_fraction: float = _setting(
+        0.05, help="more rejections than this end with status 3", metavar="FRACTION"
+    )
     max_pixels: int = _setting(100_000_000, pixels=True, help="photos of more pixels are rejected unread", metavar="N")
     max_bytes: int = _setting(64 * 2**20, pixels=True, help="photos of more bytes are rejected unread", metavar="N")
     batch_size: int = _setting(8, help="photos in one call of the segmentation model", metavar="N")
@@ -64,7 +71,13 @@ class RunConfig:
             raise ValueError(f"--outputs={','.join(self.outputs)!r} names an output twice")
         if self.cutout_format not in CUTOUT_FORMATS:
             raise ValueError(f"--cutout_format={self.cutout_format!r} must be one of {', '.join(CUTOUT_FORMATS)}")
-        for name, least in (("max_pixels", 1), ("max_bytes", 1), ("batch_size", 1), ("model_threads", 1), ("fetch_retries", 0)):
+        for name, least in (
+            ("max_pixels", 1),
+            ("max_bytes", 1),
+            ("batch_size", 1),
+            ("model_threads", 1),
+            ("fetch_retries", 0),
+        ):
             if getattr(self, name) < least:
                 raise ValueError(f"--{name}={getattr(self, name)!r} must be at least {least}")
         if not 0 <= self.max_rejected_fraction <= 1:

@@ -122,6 +122,7 @@ def describe_run(
     model: Mapping[str, Any],
     versions: Mapping[str, str],
     host: str,
+    previous_run: str | None = None,
 ) -> dict[str, Any]:
     """Returns the content of ``run.json``; the only place for times and host names.
 
@@ -133,6 +134,7 @@ def describe_run(
       model: name, weights' hash and whatever describes the model.
       versions: of Packshot and the libraries that decide the bytes.
       host: where the run was committed.
+      previous_run: the committed run that this one was compared with, None for the first.
 
     Returns:
       Counts as in ``Ledger``; ``images_per_second`` counts the photos worked on, not those carried over.
@@ -153,6 +155,7 @@ def describe_run(
         "started": started.astimezone(datetime.UTC).isoformat(timespec="seconds"),
         "ended": ended.astimezone(datetime.UTC).isoformat(timespec="seconds"),
         "host": host,
+        "previous_run": previous_run,
     }
 
 

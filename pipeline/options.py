@@ -60,7 +60,7 @@ def unknown_flags(arguments: list[str]) -> list[str]:
         kind = pending.pop()
         pending.extend(kind.__subclasses__())
         if "_add_argparse_args" in vars(kind):
-            kind._add_argparse_args(_Lenient(parser))
+            kind._add_argparse_args(_Lenient(parser))  # type: ignore[arg-type]
     return parser.parse_known_args(arguments)[1]
 
 

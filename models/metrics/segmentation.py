@@ -69,7 +69,9 @@ def max_f_measure(predicted: np.ndarray, truth: np.ndarray, *, beta_squared: flo
     return float(np.max(np.where(below > 0, (1 + beta_squared) * precision * recall / np.maximum(below, 1e-12), 0)))
 
 
-def bootstrap_interval(scores: np.ndarray, *, draws: int = 2000, level: float = 0.95, seed: int = 0) -> tuple[float, float]:
+def bootstrap_interval(
+    scores: np.ndarray, *, draws: int = 2000, level: float = 0.95, seed: int = 0
+) -> tuple[float, float]:
     """Percentile bootstrap interval of a mean (Efron 1979).
 
     Args:

@@ -20,6 +20,7 @@ class Mix:
     Attributes:
       sellers: seller photos with weak or predicted labels.
       hand: photos with hand-drawn masks.
+      rendered: rendered photos with exact masks, where there are any.
       composites: cut-outs on other grounds.
       empty: grounds without any product.
       light_on_light: share of the composites that are a light product on a near-white ground.
@@ -27,6 +28,7 @@ class Mix:
 
     sellers: float = 0.52
     hand: float = 0.18
+    rendered: float = 0.12
     composites: float = 0.25
     empty: float = 0.05
     light_on_light: float = 0.25
@@ -64,7 +66,9 @@ def empty_grounds(examples: Examples, *, least: float = 0.28) -> list[np.ndarray
     for image, label, weight in zip(examples.images, examples.labels, examples.weights, strict=True):
         if not weight.any():
             continue
-        occupied = cv2.resize(cv2.dilate(label, np.ones((15, 15), np.uint8)), (grid, grid), interpolation=cv2.INTER_AREA)
+        occupied = cv2.resize(
+            cv2.dilate(label, np.ones((15, 15), np.uint8)), (grid, grid), interpolation=cv2.INTER_AREA
+        )
         doubted = cv2.resize(weight, (grid, grid), interpolation=cv2.INTER_AREA) < 128
         top, left, height, width = _largest_empty_rectangle((occupied > 2) | doubted)
         if min(height, width) < least * grid:
@@ -82,15 +86,31 @@ class SampleMaker:
       hand: photos with hand masks.
       cut_outs: cut-outs; hand masks of photos serve as further ones.
       mix: how often each kind is drawn.
+      rendered: rendered photos, or None.
     """
 
-    def __init__(self, sellers: Examples, hand: Examples, cut_outs: Examples, mix: Mix | None = None):
-        self._mix = mix or Mix()
+    def __init__(
+        self,
+        sellers: Examples,
+        hand: Examples,
+        cut_outs: Examples,
+        mix: Mix | None = None,
+        rendered: Examples | None = None,
+    ):
+        self._mix = mix = mix or Mix()
         usable = sellers.weights.reshape(len(sellers), -1).max(1) > 0
         self._sellers = sellers.take(np.flatnonzero(usable))
         self._hand = hand
+        self._rendered = rendered
         self._cut_outs = cut_outs
         self._grounds = empty_grounds(self._sellers) + empty_grounds(hand)
+        shares = np.array([
+            mix.sellers * bool(len(self._sellers)), mix.hand * bool(len(hand)),
+            mix.composites * bool(len(hand) and len(cut_outs)), mix.empty, mix.rendered * bool(rendered),
+        ])  # fmt: skip
+        if not shares.any():
+            raise ValueError(f"nothing can be drawn: {mix} of sets that are empty or of no weight")
+        self._shares = shares / shares.sum()
 
     def sample(self, rng: np.random.Generator, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Draws one sample.
@@ -103,9 +123,7 @@ class SampleMaker:
           The picture, uint8 (size, size, 3) RGB; the target, float32 (size/2, size/2, 2) of label and
           weight 0..1; and whether it shows a product, float32 (1,).
         """
-        mix = self._mix
-        shares = np.array([mix.sellers, mix.hand, mix.composites, mix.empty])
-        kind = rng.choice(4, p=shares / shares.sum())
+        kind = rng.choice(5, p=self._shares)
         if kind == 0:
             image, label, weight = self._draw(self._sellers, rng)
         elif kind == 1:
@@ -113,6 +131,8 @@ class SampleMaker:
         elif kind == 2:
             image, label = self._composite(rng)
             weight = np.full_like(label, 255)
+        elif kind == 4:
+            image, label, weight = self._draw(self._rendered or self._hand, rng)
         else:
             image = self._ground(rng)
             label = np.zeros(image.shape[:2], np.uint8)
@@ -122,8 +142,8 @@ class SampleMaker:
         half = (size // 2, size // 2)
         target = np.stack([cv2.resize(m, half, interpolation=cv2.INTER_AREA) for m in (label, weight)], -1)
         target = target.astype(np.float32) / 255
-        present = np.float32(target[..., 0].mean() > 0.005)
-        return image, target, present[None]
+        present = np.array([target[..., 0].mean() > 0.005], np.float32)
+        return image, target, present
 
     @staticmethod
     def _draw(examples: Examples, rng):
@@ -194,7 +214,9 @@ def _place(image: np.ndarray, alpha: np.ndarray, rng) -> tuple[np.ndarray, np.nd
     if rng.random() < 0.5:
         turn = turn @ np.array([[-1, 0, 2 * centre[0]], [0, 1, 0], [0, 0, 1]])
     turn[:, 2] += rng.normal(size / 2, size * 0.08, 2) - np.array(centre)
-    image = cv2.warpAffine(_decontaminate(image, alpha), turn, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    image = cv2.warpAffine(
+        _decontaminate(image, alpha), turn, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
     alpha = cv2.warpAffine(alpha, turn, (size, size), flags=cv2.INTER_LINEAR)
     return image, alpha.astype(np.float32) / 255
 
@@ -205,7 +227,7 @@ def _shade(ground: np.ndarray, alpha: np.ndarray, rng) -> np.ndarray:
         return ground
     shadow = cv2.GaussianBlur(alpha, (0, 0), rng.uniform(1.5, 5)) * rng.uniform(0.1, 0.5)
     if rng.random() < 0.5:
-        shift = np.float32([[1, 0, rng.normal(0, 12)], [0, 1, rng.normal(4, 10)]])
+        shift = np.array([[1, 0, rng.normal(0, 12)], [0, 1, rng.normal(4, 10)]])
         cast = cv2.warpAffine(alpha, shift, alpha.shape[::-1])
         shadow = np.maximum(shadow, cv2.GaussianBlur(cast, (0, 0), rng.uniform(3, 14)) * rng.uniform(0.1, 0.5))
     return ground * (1 - shadow[..., None])
@@ -256,5 +278,5 @@ def _photograph(image: np.ndarray, rng) -> np.ndarray:
         image = np.clip(image + noise * rng.uniform(0.01, 0.12), 0, 255).astype(np.uint8)
     if rng.random() < 0.25:
         quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(35, 90))]
-        image = cv2.imdecode(cv2.imencode(".jpg", image, quality)[1], cv2.IMREAD_COLOR)
+        image = np.asarray(cv2.imdecode(cv2.imencode(".jpg", image, quality)[1], cv2.IMREAD_COLOR))
     return image

@@ -66,13 +66,13 @@ def held_out(group: str, percent: int) -> bool:
     return int(hashlib.sha256(group.encode()).hexdigest()[:8], 16) % 100 < percent
 
 
-def read_rows(folder: Path, columns: Sequence[str]) -> Iterator[dict]:
-    """Yields the rows of all Parquet files of a folder, in the order of their names.
+def read_rows(folder: Path, columns: Sequence[str], pattern: str = "*.parquet") -> Iterator[dict]:
+    """Yields the rows of a folder's Parquet files, in the order of their names.
 
     Raises:
       FileNotFoundError: the folder has no Parquet files.
     """
-    files = sorted(Path(folder).glob("*.parquet"))
+    files = sorted(Path(folder).glob(pattern))
     if not files:
         raise FileNotFoundError(f"no Parquet files in {str(folder)!r}; name the folder that holds them")
     for file in files:
@@ -81,7 +81,10 @@ def read_rows(folder: Path, columns: Sequence[str]) -> Iterator[dict]:
 
 
 def _decode(content: bytes, flags: int = cv2.IMREAD_COLOR_RGB) -> np.ndarray:
-    return cv2.imdecode(np.frombuffer(content, np.uint8), flags)
+    picture = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
+    if picture is None:
+        raise ValueError(f"a training picture of {len(content)} bytes cannot be decoded; remove it from the data")
+    return picture
 
 
 def square(picture: np.ndarray, size: int = WORKING_SIZE) -> np.ndarray:
@@ -212,3 +215,23 @@ def product_cut_outs(folder: Path, *, processes: int = 2) -> Examples:
     rows = [r for r in read_rows(folder, ["id", "source", "kind", "image"]) if r["kind"] != "mixed"]
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
         return _collect(found for found in pool.imap(_cut_out, rows, chunksize=16) if found is not None)
+
+
+def rendered_photos(folder: Path) -> Examples:
+    """Reads rendered photos with their exact masks, as ``packshot samples --container parquet`` writes them.
+
+    Args:
+      folder: with ``catalogue.parquet`` (``id, image``) and ``truth/alpha/<id>.png``.
+
+    Returns:
+      One example a photo that OpenCV reads at the size of its mask.
+    """
+    found = []
+    for row in read_rows(folder, ["id", "image"], "catalogue.parquet"):
+        image = cv2.imdecode(np.frombuffer(row["image"], np.uint8), cv2.IMREAD_COLOR_RGB)
+        alpha = cv2.imread(str(Path(folder) / "truth" / "alpha" / f"{row['id']}.png"), cv2.IMREAD_GRAYSCALE)
+        if image is None or alpha is None or image.shape[:2] != alpha.shape:
+            continue  # of a broken file, or of a format whose orientation OpenCV does not read
+        label = square(alpha)
+        found.append((row["id"], "rendered", square(image), label, np.full_like(label, 255)))
+    return _collect(found)

@@ -10,6 +10,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+_NO_RECTANGLE = (0, 0, 0, 0)  # GrabCut starts from labels here
+
 
 def _fit(image: np.ndarray, longest: int) -> np.ndarray:
     height, width = image.shape[:2]
@@ -46,14 +48,12 @@ def grabcut_from_border(
     cv2.setRNGSeed(seed)
     background, foreground = np.zeros((1, 65)), np.zeros((1, 65))
     bgr = np.ascontiguousarray(small[..., ::-1])
-    cv2.grabCut(bgr, labels, None, background, foreground, iterations, cv2.GC_INIT_WITH_MASK)
+    cv2.grabCut(bgr, labels, _NO_RECTANGLE, background, foreground, iterations, cv2.GC_INIT_WITH_MASK)
     mask = np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8) * 255
     return cv2.resize(mask, image.shape[1::-1], interpolation=cv2.INTER_NEAREST)
 
 
-def refine_by_grabcut(
-    image: np.ndarray, probability: np.ndarray, *, iterations: int = 3, seed: int = 0
-) -> np.ndarray:
+def refine_by_grabcut(image: np.ndarray, probability: np.ndarray, *, iterations: int = 3, seed: int = 0) -> np.ndarray:
     """Lets GrabCut move the boundary of a predicted mask inside its uncertain band.
 
     Args:
@@ -78,7 +78,7 @@ def refine_by_grabcut(
     cv2.setRNGSeed(seed)
     background, foreground = np.zeros((1, 65)), np.zeros((1, 65))
     bgr = np.ascontiguousarray(image[..., ::-1])
-    cv2.grabCut(bgr, labels, None, background, foreground, iterations, cv2.GC_INIT_WITH_MASK)
+    cv2.grabCut(bgr, labels, _NO_RECTANGLE, background, foreground, iterations, cv2.GC_INIT_WITH_MASK)
     return np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8) * 255
 
 

@@ -113,11 +113,13 @@ def test_description_of_a_run():
         model={"name": "m"},
         versions={"packshot": "0.1"},
         host="h",
+        previous_run="r1",
     )
     assert " ".join(described) == (
         "read ready review rejected unchanged duplicate removed assets_written seconds images_per_second "
-        "stages config model versions rejections started ended host"
+        "stages config model versions rejections started ended host previous_run"
     )
+    assert described["previous_run"] == "r1"
     assert described["seconds"] == 4.0
     assert described["images_per_second"] == 2.5  # of the ten that were worked on
     assert described["stages"] == {"decode": 3.0, "matte": 2.5}

@@ -21,9 +21,7 @@ def draw_product(height, width, *, strap=None, hole=False):
     if hole:
         cv2.circle(big, centre, round(width * 0.35), 0, -1)
     if strap:
-        cv2.line(
-            big, (round(width * 1.4), height * 2), (round(width * 1.8), height // 4), 255, round(4 * strap)
-        )
+        cv2.line(big, (round(width * 1.4), height * 2), (round(width * 1.8), height // 4), 255, round(4 * strap))
     return cv2.resize(big, (width, height), interpolation=cv2.INTER_AREA)
 
 
@@ -33,9 +31,7 @@ def take_photo(alpha, product=(180, 60, 50), ground=(190, 195, 200), noise=4.0, 
     grain = cv2.GaussianBlur(rng.normal(size=(*alpha.shape, 1)).astype(np.float32), (0, 0), 3)
     texture = (4 * noise * grain)[..., None] + rng.normal(0, noise / 2, (*alpha.shape, 3))
     share = alpha[..., None] / 255
-    return np.clip(np.array(product) * share + np.array(ground) * (1 - share) + texture, 0, 255).astype(
-        np.uint8
-    )
+    return np.clip(np.array(product) * share + np.array(ground) * (1 - share) + texture, 0, 255).astype(np.uint8)
 
 
 def coarse_mask_of(alpha, shift=1.0, seed=0, size=320):

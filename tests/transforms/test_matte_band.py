@@ -15,9 +15,7 @@ def alpha_of(image, mask, reach=4):
 
 def take_photo(product):
     rng = np.random.default_rng(0)
-    image = np.where(product[..., None], (40, 60, 150), (200, 195, 190)) + rng.normal(
-        0, 3, (*product.shape, 3)
-    )
+    image = np.where(product[..., None], (40, 60, 150), (200, 195, 190)) + rng.normal(0, 3, (*product.shape, 3))
     return np.clip(image, 0, 255).astype(np.uint8)
 
 

@@ -150,9 +150,7 @@ def test_the_shift_is_weighted_by_alpha():
 
 def test_the_photo_records_what_was_done():
     image, alpha = take_photo((1, 0.93, 0.86))
-    photo = Photo(
-        id="a", source_uri="a.jpg", width=240, height=300, image=image, foreground=image, alpha=alpha
-    )
+    photo = Photo(id="a", source_uri="a.jpg", width=240, height=300, image=image, foreground=image, alpha=alpha)
     done = normalise.normalise_photo(photo)
     assert done.background_gain == normalise.estimate_gains(image, alpha).gains
     assert done.background_gain[2] > 1 > done.background_gain[0]

@@ -1,0 +1,46 @@
+# Two commands set up everything: `make demo` and `make test`.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO := build/demo
+PHOTOS ?= 96
+
+.PHONY: demo test lint format bench clean
+.DELETE_ON_ERROR:
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+# what a run needs
+$(VENV)/installed: $(BIN)/python setup.py constraints.txt
+	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e .
+	touch $@
+
+# and what tests and checks need beside it
+$(VENV)/installed-dev: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[dev,gcp,aws]'
+	touch $@
+
+demo: $(VENV)/installed
+	rm -rf $(DEMO)
+	$(BIN)/packshot samples $(DEMO)/catalogue --count $(PHOTOS) --seed 1 --broken 4
+	$(BIN)/packshot run --input $(DEMO)/catalogue/images --output $(DEMO)/output \
+	  --outputs packshot,mask,cutout --max_rejected_fraction 0.2
+
+test: $(VENV)/installed-dev
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+lint: $(VENV)/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/installed-dev
+	$(BIN)/python -m tests.benchmarks
+
+clean:
+	rm -rf build $(VENV)

@@ -1,0 +1,123 @@
+"""The whole job on one page: what flows where."""
+
+from __future__ import annotations
+
+import functools
+
+import apache_beam as beam
+
+from models.handlers import SegmentationHandler
+from pipeline.planning import RunPlan, library_versions
+from pipeline.progress import CountDone
+from pipeline.records import REJECTIONS_SCHEMA, Encoded, Rejection, catalogue_row
+from pipeline.refresh import CarryOver
+from pipeline.report import write_report
+from pipeline.sinks.assets import WriteAssets
+from pipeline.sinks.commit import Commit
+from pipeline.sinks.tables import WriteTable
+from pipeline.sources.fetch import FetchPhotos
+from pipeline.sources.lookup import SourceReader
+from pipeline.sources.read import ReadPhotos
+from pipeline.version import __version__
+from transforms.compose import ComposePackshot, required_working_side
+from transforms.decode import DecodeLimits, DecodePhotos
+from transforms.encode import EncodeAssets
+from transforms.matte import MattePhotos
+from transforms.normalise import NormaliseColour
+from transforms.segment import SegmentPhotos
+
+
+def build_graph(pipeline: beam.Pipeline, plan: RunPlan, *, progress: str | None = None) -> None:
+    """Adds the job to a pipeline.
+
+    Pixels live between ``DecodePhotos`` and ``WriteAssets`` alone, which is one fused stage.
+
+    Args:
+      pipeline: an empty pipeline.
+      plan: what to do.
+      progress: a file that grows by a byte with every finished photo, or None.
+    """
+    config, model = plan.config, plan.model
+    limits = DecodeLimits(max_pixels=config.max_pixels, max_bytes=config.max_bytes)
+    # a cut-out has the source's own resolution; without one, no more is decoded than the packshot needs
+    wanted = None if "cutout" in config.outputs else required_working_side(plan.profile)
+    handler = SegmentationHandler(
+        config.segmentation_model, batch_size=config.batch_size, threads=config.model_threads, sha256=model.sha256
+    )
+    row_of = functools.partial(
+        catalogue_row,
+        model=model.name,
+        model_sha256=model.sha256,
+        config_fingerprint=plan.fingerprint,
+        packshot_version=__version__,
+    )
+    refused = []
+
+    def stage(photos, label: str, transform: beam.PTransform):
+        photos, rejections = photos | label >> transform
+        refused.append(rejections)
+        return photos
+
+    items = (
+        pipeline
+        | "ListWork" >> beam.Create(plan.planned_items(), reshuffle=False)  # PlannedItem
+        | "SpreadWork" >> beam.Reshuffle()  # PlannedItem
+    )
+    photos = stage(items, "ReadPhotos", ReadPhotos(plan.source.options))  # Photo, encoded or a URI
+    fetch = FetchPhotos(
+        max_bytes=config.max_bytes,
+        timeout=config.fetch_timeout,
+        retries=config.fetch_retries,
+        allow_private_hosts=config.allow_private_hosts,
+    )
+    photos = stage(photos, "FetchPhotos", fetch)  # + content, source_sha256
+    photos, unchanged, rejections = photos | "CarryOver" >> CarryOver(
+        config.output, plan.fingerprint, model.sha256, config.full_refresh
+    )  # Photo, catalogue row
+    refused.append(rejections)
+    photos = stage(photos, "DecodePhotos", DecodePhotos(limits, wanted))  # + image
+    photos = stage(photos, "SegmentPhotos", SegmentPhotos(handler, model.size))  # + coarse_mask, presence
+    photos = stage(photos, "MattePhotos", MattePhotos())  # + alpha, foreground
+    photos = stage(photos, "NormaliseColour", NormaliseColour())  # + background_gain
+    photos = stage(photos, "ComposePackshot", ComposePackshot(plan.profile))  # + packshot
+    photos = stage(photos, "EncodeAssets", EncodeAssets(config.outputs, plan.profile, config.cutout_format, Encoded))
+    photos = stage(
+        photos, "WriteAssets", WriteAssets(config.output, plan.fingerprint, model.sha256)
+    )  # assets, no pixels
+
+    done = photos | "MakeRows" >> beam.Map(row_of)  # catalogue row
+    rows = (done, unchanged) | "GatherRows" >> beam.Flatten()  # catalogue row
+    lost = (
+        refused
+        | "GatherRejections" >> beam.Flatten()  # Rejection
+        | "MakeRejectionRows" >> beam.Map(_rejection_row, plan.fingerprint)  # rejections row
+    )
+    summaries = (
+        rows
+        | "CountRows" >> beam.ParDo(CountDone(progress))
+        | "WriteCatalogue" >> WriteTable(config.output, "catalogue", plan.run, plan.schema, plan.shards),
+        lost
+        | "CountRejections" >> beam.ParDo(CountDone(progress))
+        | "WriteRejections" >> WriteTable(config.output, "rejections", plan.run, REJECTIONS_SCHEMA, plan.shards),
+    ) | "GatherSummaries" >> beam.Flatten()  # ShardSummary
+    timings = photos | "TakeTimings" >> beam.Map(lambda photo: photo.milliseconds)  # {stage: milliseconds}
+    _ = (summaries, timings) | "Commit" >> Commit(
+        config.output,
+        plan.run,
+        read=plan.read,
+        removed=len(plan.refresh.removed),
+        started=plan.started,
+        expected_latest=plan.expected_latest,
+        config=config.as_dict(),
+        model={"name": model.name, "sha256": model.sha256},
+        versions=library_versions(),
+        write_report=functools.partial(
+            write_report,
+            read_source=SourceReader(config.id_column, config.image_column),
+            previous_run=plan.expected_latest,
+        ),
+    )
+
+
+def _rejection_row(rejection: Rejection, config_fingerprint: str) -> dict:
+    return {**vars(rejection), "config_fingerprint": config_fingerprint}

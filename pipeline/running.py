@@ -1,0 +1,103 @@
+"""Runs a planned job on a Beam runner and says how it ended."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import tempfile
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
+
+from pipeline.graph import build_graph
+from pipeline.ledger import LedgerError
+from pipeline.options import DEFAULT_RUNNER
+from pipeline.planning import RunPlan
+from pipeline.progress import ProgressLine
+from pipeline.sinks import storage
+from pipeline.sinks.commit import CommitConflict
+
+# In Beam 2.77 DirectRunner first tries to download another runner; this is the one that it falls back to.
+_LOCAL_RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
+
+EXPECTED_ERRORS = (LedgerError, CommitConflict, storage.StorageError)
+
+
+def run_job(plan: RunPlan, options: PipelineOptions, *, show_progress: bool = True) -> dict[str, Any]:
+    """Runs the job to its end.
+
+    Args:
+      plan: what to do.
+      options: Beam's options; DirectRunner is the default.
+      show_progress: whether to say on standard error how far a local run is.
+
+    Returns:
+      The content of run.json.
+
+    Raises:
+      LedgerError: the counts do not balance; nothing was committed.
+      CommitConflict: another run was committed meanwhile.
+      RuntimeError: the runner failed.
+    """
+    standard = options.view_as(StandardOptions)
+    local = (standard.runner or DEFAULT_RUNNER) in (DEFAULT_RUNNER, "FnApiRunner", _LOCAL_RUNNER)
+    if local:
+        standard.runner = _LOCAL_RUNNER
+        _use_all_cores(options.view_as(DirectOptions))
+    with tempfile.NamedTemporaryFile(prefix="packshot-progress-") as counter:
+        pipeline = beam.Pipeline(options=options)
+        build_graph(pipeline, plan, progress=counter.name if local else None)
+        if local and show_progress:
+            with ProgressLine(counter.name, plan.read):
+                _finish(pipeline)
+        else:
+            _finish(pipeline)
+    return read_run(plan.config.output, plan.run)
+
+
+def read_run(output: str, run: str) -> dict[str, Any]:
+    """Returns the content of a run's run.json."""
+    return json.loads(storage.read_bytes(storage.join(output, "runs", run, "run.json")))
+
+
+def _use_all_cores(direct: DirectOptions) -> None:
+    """Lets the local runner work on several photos at once, unless the user chose how."""
+    if direct.direct_running_mode in (None, "in_memory") and direct.direct_num_workers in (None, 1):
+        direct.direct_running_mode = "multi_threading"
+        direct.direct_num_workers = os.cpu_count() or 1
+
+
+def _finish(pipeline: beam.Pipeline) -> None:
+    try:
+        result = pipeline.run()
+        state = result.wait_until_finish()
+    except Exception as error:
+        cause = _root(error)
+        if isinstance(cause, EXPECTED_ERRORS) and cause is not error:
+            raise cause from error
+        raise
+    if str(state) not in ("DONE", "None"):
+        raise RuntimeError(f"the runner ended in state {state}; see its log")
+
+
+def _root(error: BaseException) -> BaseException:
+    """Returns the first of our own errors in a chain of causes, or the last cause."""
+    while not isinstance(error, EXPECTED_ERRORS) and (error.__cause__ or error.__context__):
+        error = error.__cause__ or error.__context__  # type: ignore[assignment]
+    return error
+
+
+def silence_libraries(verbose: bool) -> None:
+    """Keeps the libraries' chatter off the terminal, unless it is asked for."""
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.WARNING,
+        format="%(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+    if not verbose:
+        logging.getLogger("apache_beam").setLevel(logging.ERROR)
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        os.environ.setdefault("GRPC_VERBOSITY", "ERROR")

@@ -1,0 +1,217 @@
+"""The command, end to end, on rendered photos: contracts, refresh, faults."""
+
+import hashlib
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from pipeline.cli import main
+from pipeline.records import CATALOGUE_COLUMNS, REJECTIONS_SCHEMA
+
+
+def rows(finished, table="catalogue"):
+    return pq.read_table(finished.output / table / finished.run).to_pylist()
+
+
+def test_every_photo_is_accounted_for(first_run, catalogue):
+    run = first_run.json
+    files = [path for path in (catalogue / "images").rglob("*") if path.is_file()]
+    assert first_run.status == 0
+    assert run["read"] == len(files) == run["ready"] + run["review"] + run["rejected"]
+    ids = [row["id"] for row in rows(first_run)] + [row["id"] for row in rows(first_run, "rejections")]
+    assert sorted(ids) == sorted(path.relative_to(catalogue / "images").as_posix() for path in files)
+
+
+def test_tables_have_the_contract_columns(first_run):
+    table = pq.read_table(first_run.output / "catalogue" / first_run.run)
+    assert tuple(table.column_names) == CATALOGUE_COLUMNS
+    assert pq.read_table(first_run.output / "rejections" / first_run.run).schema.equals(REJECTIONS_SCHEMA)
+
+
+def test_broken_files_are_rejected_for_the_reason_that_was_planted(first_run, catalogue):
+    truth = {row["id"]: row for row in pq.read_table(catalogue / "truth.parquet").to_pylist()}
+    planted = {i: row["broken"] for i, row in truth.items() if row["broken"]}
+    assert {row["id"]: row["reason"] for row in rows(first_run, "rejections")} == planted
+    assert len(planted) == 3
+
+
+def test_assets_are_what_the_table_says(first_run):
+    for row in rows(first_run):
+        assert {asset["kind"] for asset in row["assets"]} == {"packshot", "mask", "cutout"}
+        for asset in row["assets"]:
+            content = (first_run.output / asset["uri"]).read_bytes()
+            assert len(content) == asset["bytes"]
+            assert hashlib.sha256(content).hexdigest() == asset["sha256"]
+            picture = Image.open(io.BytesIO(content))
+            assert picture.size == (asset["width"], asset["height"])
+            if asset["kind"] == "packshot":
+                assert picture.size == (1000, 1000) and picture.format == "JPEG"
+                assert (
+                    np.asarray(picture)[0, 0].tolist() == [255, 255, 255]
+                    or row["touches_edge"]
+                    or row["review_reasons"]
+                )
+            else:
+                assert picture.size == (row["width"], row["height"])
+                assert picture.mode == ("L" if asset["kind"] == "mask" else "RGBA")
+
+
+def test_masks_agree_with_the_truth(first_run, catalogue):
+    """The network never saw a rendered picture; that it finds them all the same is the point of the samples."""
+    truth = {row["id"]: row for row in pq.read_table(catalogue / "truth.parquet").to_pylist()}
+    scores = []
+    for row in rows(first_run):
+        if not truth[row["id"]]["has_product"]:
+            continue
+        mask = next(asset for asset in row["assets"] if asset["kind"] == "mask")
+        found = np.asarray(Image.open(first_run.output / mask["uri"])) > 127
+        alpha = np.asarray(Image.open(catalogue / "truth" / "alpha" / f"{row['id']}.png")) > 127
+        scores.append((found & alpha).sum() / max((found | alpha).sum(), 1))
+    assert np.mean(scores) > 0.6
+
+
+def test_the_same_input_gives_the_same_bytes_elsewhere(first_run, packshot, catalogue, tmp_path):
+    again = packshot(catalogue / "images", tmp_path / "out", "--outputs", "packshot,mask,cutout")
+    assert again.tables() == first_run.tables()
+    assert again.assets() == first_run.assets()
+
+
+def test_two_worker_processes_give_the_same_bytes(first_run, packshot, catalogue, tmp_path):
+    again = packshot(
+        catalogue / "images", tmp_path / "out", "--outputs", "packshot,mask,cutout",
+        "--direct_running_mode=multi_processing", "--direct_num_workers=2",
+    )  # fmt: skip
+    assert again.tables() == first_run.tables()
+    assert again.assets() == first_run.assets()
+
+
+def test_an_unchanged_catalogue_is_carried_over_without_work(first_run, packshot, catalogue, tmp_path):
+    before = first_run.assets()
+    again = packshot(catalogue / "images", first_run.output, "--outputs", "packshot,mask,cutout")
+    assert again.run != first_run.run
+    assert again.json["unchanged"] == first_run.json["ready"] + first_run.json["review"]
+    assert again.json["assets_written"] == 0
+    assert again.assets() == before
+    for old, new in zip(rows(first_run), rows(again), strict=True):
+        assert new == {**old, "refresh": "unchanged"}
+    assert "segment" not in again.json["stages"]
+
+
+def test_a_changed_photo_alone_is_done_again_and_a_removed_one_goes(packshot, catalogue, tmp_path):
+    source = tmp_path / "in"
+    source.mkdir()
+    truth = pq.read_table(catalogue / "truth.parquet").to_pylist()
+    chosen = [row["id"] for row in truth if not row["broken"]][:4]
+    for number, name in enumerate(chosen):
+        (source / f"{number}{os.path.splitext(name)[1]}").write_bytes((catalogue / "images" / name).read_bytes())
+    names = sorted(path.name for path in source.iterdir())
+    assert len(names) == 4
+    packshot(source, tmp_path / "out")
+    (source / names[0]).write_bytes((source / names[1]).read_bytes() + b"\0")
+    (source / names[3]).unlink()
+    again = packshot(source, tmp_path / "out")
+    assert {row["id"]: row["refresh"] for row in rows(again)} == {
+        names[0]: "changed", names[1]: "unchanged", names[2]: "unchanged",
+    }  # fmt: skip
+    assert again.json["removed"] == 1
+
+
+def test_parquet_with_attributes(packshot, parquet_catalogue, tmp_path):
+    done = packshot(parquet_catalogue, tmp_path / "out", "--attribute_columns", "category,seller")
+    source = {
+        row["id"]: row for row in pq.read_table(parquet_catalogue, columns=["id", "category", "seller"]).to_pylist()
+    }
+    assert done.json["read"] == len(source)
+    for row in rows(done):
+        assert (row["category"], row["seller"]) == (source[row["id"]]["category"], source[row["id"]]["seller"])
+        assert row["source_uri"].startswith(f"{parquet_catalogue}#")
+
+
+def test_too_many_rejections_end_with_status_3(packshot, catalogue, tmp_path, capsys):
+    done = packshot(catalogue / "images", tmp_path / "out", "--max_rejected_fraction", "0.01")
+    assert done.status == 3
+    assert "3 of 18 photos were rejected" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["run", "--input", "{in}", "--output", "{out}", "--profile", "ebay2"], "white-square"),
+        (["run", "--input", "{in}/nothing", "--output", "{out}"], "nothing"),
+        (["run", "--output", "{out}"], "--input is missing"),
+        (["run", "--input", "{in}", "--output", "{out}", "--outputs", "masks"], "packshot, mask, cutout"),
+        (["run", "--input", "{in}", "--output", "{out}", "--segmentation_model", "u2"], "packshot-seg"),
+        (["run", "--input", "{in}", "--output", "{out}", "--nosuchflag", "1"], "--nosuchflag"),
+        (["run", "--input", "{in}", "--output", "{out}", "--max_pixels", "many"], "max_pixels"),
+        (["report", "--output", "{out}"], "no committed run"),
+        (["samples", "{out}", "--count", "-1"], "count"),
+        (["frobnicate"], "frobnicate"),
+        ([], "COMMAND"),
+    ],
+)
+def test_wrong_usage_is_one_clear_line(arguments, says, catalogue, tmp_path, capsys):
+    places = {"in": str(catalogue / "images"), "out": str(tmp_path / "out")}
+    assert main([a.format(**places) for a in arguments]) == 2
+    captured = capsys.readouterr()
+    assert says in captured.err and captured.err.count("\n") == 1 and "Traceback" not in captured.err
+
+
+def test_plan_and_dry_run_spend_nothing(catalogue, tmp_path, capsys):
+    arguments = ["--input", str(catalogue / "images"), "--output", str(tmp_path / "out")]
+    assert main(["plan", *arguments]) == 0
+    planned = capsys.readouterr().out
+    assert main(["run", "--dry_run", *arguments]) == 0
+    assert capsys.readouterr().out == planned
+    assert "18 photos" in planned and "18 new" in planned
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_report_can_be_written_anew(first_run):
+    path = first_run.output / "runs" / first_run.run / "report.html"
+    before = path.read_bytes()
+    assert len(before) < 5e6
+    path.unlink()
+    assert main(["report", "--output", str(first_run.output), "--run", first_run.run]) == 0
+    assert path.read_bytes() == before
+
+
+def test_a_killed_run_leaves_the_last_one_and_the_next_is_right(first_run, packshot, catalogue, tmp_path):
+    output = tmp_path / "out"
+    arguments = ["--input", str(catalogue / "images"), "--output", str(output), "--outputs", "packshot,mask,cutout"]
+    packshot(catalogue / "images", output)
+    committed = (output / "LATEST").read_text()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pipeline", "run", *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 120
+    while not list(output.glob("assets/cutout/*/*.png")) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert (output / "LATEST").read_text() == committed
+    again = packshot(catalogue / "images", output, "--outputs", "packshot,mask,cutout")
+    assert again.run != committed.strip()
+    expected, found = first_run.assets(), again.assets()
+    assert {name: found[name] for name in expected} == expected
+
+
+def test_ctrl_c_ends_cleanly(catalogue, tmp_path):
+    arguments = ["run", "--input", str(catalogue / "images"), "--output", str(tmp_path / "out")]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pipeline", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline().startswith("input")  # the plan is printed: the job is about to run
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted" in error and "Traceback" not in error
+    assert not (tmp_path / "out" / "LATEST").exists()

@@ -1,0 +1,70 @@
+import numpy as np
+import pytest
+
+from models.segmentation.augment import Mix, SampleMaker, empty_grounds
+from models.segmentation.examples import WORKING_SIZE, Examples
+
+
+def some(count, seed):
+    rng = np.random.default_rng(seed)
+    images = rng.integers(0, 256, (count, WORKING_SIZE, WORKING_SIZE, 3), np.uint8)
+    labels = np.zeros((count, WORKING_SIZE, WORKING_SIZE), np.uint8)
+    labels[:, 150:300, 100:220] = 255
+    names = np.array([f"{seed}-{i}" for i in range(count)])
+    return Examples(names, names, images, labels, np.full_like(labels, 255))
+
+
+@pytest.fixture(scope="module")
+def maker():
+    return SampleMaker(some(3, 1), some(3, 2), some(3, 3))
+
+
+def test_the_same_generator_draws_the_same_sample(maker):
+    first = maker.sample(np.random.default_rng(9), 96)
+    second = maker.sample(np.random.default_rng(9), 96)
+    for a, b in zip(first, second, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_samples_have_the_documented_form(maker):
+    rng = np.random.default_rng(0)
+    for _ in range(30):
+        image, target, present = maker.sample(rng, 96)
+        assert image.shape == (96, 96, 3) and image.dtype == np.uint8
+        assert target.shape == (48, 48, 2) and target.dtype == np.float32
+        assert target.min() >= 0 and target.max() <= 1
+        assert present.shape == (1,) and present[0] == (target[..., 0].mean() > 0.005)
+
+
+def test_empty_samples_have_no_product():
+    maker = SampleMaker(some(2, 1), some(2, 2), some(2, 3), Mix(sellers=0, hand=0, composites=0, empty=1))
+    for seed in range(8):
+        _, target, present = maker.sample(np.random.default_rng(seed), 96)
+        assert present[0] == 0 and target[..., 0].max() == 0 and target[..., 1].min() > 0.99
+
+
+def test_a_photo_of_no_weight_is_never_drawn():
+    sellers = some(2, 1)
+    sellers.weights[0] = 0
+    sellers.images[0] = 0
+    sellers.images[1] = 255
+    maker = SampleMaker(sellers, some(1, 2), some(1, 3), Mix(sellers=1, hand=0, composites=0, empty=0))
+    assert all(maker.sample(np.random.default_rng(s), 64)[0].mean() > 60 for s in range(8))
+
+
+def test_grounds_hold_no_product():
+    photos = some(1, 1)
+    photos.images[:] = 10
+    photos.images[photos.labels > 0] = 200
+    (ground,) = empty_grounds(photos)
+    assert ground.max() == 10 and min(ground.shape[:2]) >= 0.28 * WORKING_SIZE
+
+
+def test_rendered_photos_are_drawn_where_there_are_any():
+    rendered = some(1, 7)
+    rendered.images[:] = 255
+    mix = Mix(sellers=0, hand=0, composites=0, empty=0, rendered=1)
+    maker = SampleMaker(some(1, 1), some(1, 2), some(1, 3), mix, rendered)
+    assert maker.sample(np.random.default_rng(0), 64)[0].mean() > 150
+    with pytest.raises(ValueError, match="nothing can be drawn"):
+        SampleMaker(some(1, 1), some(1, 2), some(1, 3), mix)

@@ -1,0 +1,80 @@
+import dataclasses
+
+import pytest
+
+from pipeline.config import RunConfig
+
+BASE = RunConfig(input="in", output="out")
+
+
+def test_comma_separated_lists_are_parsed():
+    config = RunConfig(input="in", output="out", outputs="packshot, cutout", attribute_columns="category,seller")
+    assert config.outputs == ("packshot", "cutout")
+    assert config.attribute_columns == ("category", "seller")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("outputs", "packshot,masks", "packshot, mask, cutout"),
+        ("outputs", "", "must be a list"),
+        ("outputs", "mask,mask", "twice"),
+        ("cutout_format", "gif", "png, webp"),
+        ("max_rejected_fraction", 1.5, "between 0 and 1"),
+        ("max_pixels", 0, "at least 1"),
+        ("batch_size", 0, "at least 1"),
+        ("fetch_retries", -1, "at least 0"),
+        ("fetch_timeout", 0, "above 0"),
+        ("input", "", "--input is empty"),
+    ],
+)
+def test_bad_values_are_named_with_what_would_be_right(name, value, says):
+    with pytest.raises(ValueError, match=says) as caught:
+        dataclasses.replace(BASE, **{name: value})
+    assert f"--{name}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"profile": "amazon"},
+        {"outputs": ("packshot",)},
+        {"cutout_format": "webp"},
+        {"max_pixels": 5},
+        {"max_bytes": 5},
+    ],
+)
+def test_what_changes_pixels_changes_the_fingerprint(change):
+    assert dataclasses.replace(BASE, **change).fingerprint("1") != BASE.fingerprint("1")
+    assert BASE.fingerprint("2") != BASE.fingerprint("1")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"input": "elsewhere"},
+        {"output": "elsewhere"},
+        {"full_refresh": True},
+        {"max_rejected_fraction": 0.5},
+        {"batch_size": 3},
+        {"model_threads": 2},
+        {"attribute_columns": ("category",)},
+        {"outputs": ("mask", "packshot")},
+    ],
+)
+def test_what_does_not_change_pixels_does_not(change):
+    assert dataclasses.replace(BASE, **change).fingerprint("1") == BASE.fingerprint("1")
+
+
+def test_editing_a_profile_file_changes_the_fingerprint(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("name: mine\nwidth: 500\nheight: 500\nbackground: [255, 255, 255]\nfill: 0.8\n")
+    config = dataclasses.replace(BASE, profile=str(path))
+    before = config.fingerprint("1")
+    path.write_text(path.read_text().replace("0.8", "0.7"))
+    assert config.fingerprint("1") != before
+
+
+def test_an_unknown_profile_is_a_clear_error():
+    with pytest.raises(ValueError, match="white-square"):
+        dataclasses.replace(BASE, profile="ebay2").load_profile()
