@@ -41,6 +41,7 @@ setup(
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
         "onnx": ["onnxruntime>=1.20"],
         "dev": [
+            "gcp-storage-emulator>=2024.8",
             "hypothesis>=6",
             "moto[server]>=5",
             "mypy>=1.15",

@@ -39,9 +39,7 @@ def srgb_to_linear(srgb: np.ndarray) -> np.ndarray:
 def linear_to_srgb(linear: np.ndarray) -> np.ndarray:
     """Encodes linear light, clipped to 0..1, as sRGB code values 0..1; the inverse of ``srgb_to_linear``."""
     linear = np.clip(linear, 0, 1)
-    return np.where(
-        linear <= 0.0031308, linear * 12.92, 1.055 * np.maximum(linear, 0.0031308) ** (1 / 2.4) - 0.055
-    )
+    return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * np.maximum(linear, 0.0031308) ** (1 / 2.4) - 0.055)
 
 
 _DECODED = srgb_to_linear(np.arange(256) / 255)

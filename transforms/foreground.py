@@ -37,9 +37,7 @@ def _carry(colours: np.ndarray, alpha: np.ndarray, guess: np.ndarray, radii: tup
     return guess
 
 
-def sample_planes(
-    planes: np.ndarray, rows: np.ndarray, columns: np.ndarray, scale: tuple[float, float]
-) -> np.ndarray:
+def sample_planes(planes: np.ndarray, rows: np.ndarray, columns: np.ndarray, scale: tuple[float, float]) -> np.ndarray:
     """Reads small planes bilinearly at pixels of the full picture.
 
     Args:

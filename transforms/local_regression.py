@@ -81,8 +81,7 @@ def colour_moments(colours: list[np.ndarray], weight: np.ndarray, radius: int, w
     weighted = [c * weight for c in colours]
     means = [box_mean(c, radius)[where] / total for c in weighted]
     covariances = [
-        box_mean(weighted[i] * colours[j], radius)[where] / total - means[i] * means[j]
-        for i, j in _CHANNEL_PAIRS
+        box_mean(weighted[i] * colours[j], radius)[where] / total - means[i] * means[j] for i, j in _CHANNEL_PAIRS
     ]
     return Moments(total, means, covariances)
 

@@ -41,13 +41,10 @@ def refine_alpha(image: np.ndarray, coarse_mask: np.ndarray) -> np.ndarray:
       ValueError: an array of another shape or type.
     """
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-        raise ValueError(
-            f"image is {image.dtype} of shape {image.shape!r}; it has to be uint8 of shape (h, w, 3)"
-        )
+        raise ValueError(f"image is {image.dtype} of shape {image.shape!r}; it has to be uint8 of shape (h, w, 3)")
     if coarse_mask.ndim != 2 or coarse_mask.dtype != np.uint8:
         raise ValueError(
-            f"coarse_mask is {coarse_mask.dtype} of shape {coarse_mask.shape!r}; "
-            f"it has to be uint8 of shape (s, s)"
+            f"coarse_mask is {coarse_mask.dtype} of shape {coarse_mask.shape!r}; it has to be uint8 of shape (s, s)"
         )
     height, width = image.shape[:2]
     longest = max(height, width)
@@ -246,9 +243,9 @@ def matte_photo(photo: Any, thresholds: MatteThresholds | None = None) -> Any:
 
 def _without_product(photo: Any) -> Any:
     nothing = np.zeros(photo.image.shape[:2], np.uint8)
-    return photo.replace(
-        alpha=nothing, foreground=photo.image, coverage=0.0, bbox=None, touches_edge=False
-    ).flagged(ReviewReason.NO_PRODUCT)
+    return photo.replace(alpha=nothing, foreground=photo.image, coverage=0.0, bbox=None, touches_edge=False).flagged(
+        ReviewReason.NO_PRODUCT
+    )
 
 
 class MattePhotos(PhotoStage):

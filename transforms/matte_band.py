@@ -74,9 +74,7 @@ def _seed_thin_parts(
     return thin, seeds
 
 
-def _drop_specks(
-    target: np.ndarray, mask: np.ndarray, product: np.ndarray, ground: np.ndarray, reach: int
-) -> None:
+def _drop_specks(target: np.ndarray, mask: np.ndarray, product: np.ndarray, ground: np.ndarray, reach: int) -> None:
     """Clears small islands, and fills small pinholes, that the coarse mask does not vouch for.
 
     An island as long as a strap stays even where the mask is faint: it was too thin for more.
@@ -112,9 +110,7 @@ def _regress_at_half(
     # one pixel more all around, so that reading between pixels finds a model on both sides
     wanted = cv2.resize(cv2.dilate(band.astype(np.uint8), np.ones((5, 5), np.uint8)), half) > 0
     there = np.nonzero(wanted)
-    slopes, offset, explained = regress_on_colour(
-        small[:3], small[3], small[4], max(1, radius // 2), 2e-4, there
-    )
+    slopes, offset, explained = regress_on_colour(small[:3], small[3], small[4], max(1, radius // 2), 2e-4, there)
     scale = (half[1] / height, half[0] / width)
     models = np.zeros((*wanted.shape, 4), np.float32)
     models[there] = np.stack([*slopes, offset], axis=-1)

@@ -41,9 +41,7 @@ class Abstention(enum.StrEnum):
     DARK_BACKDROP = "dark_backdrop"  # too dark to tell its colour from noise and flare
     UNEVEN_BACKDROP = "uneven_backdrop"  # patterned, or several things
     COLOURED_BACKDROP = "coloured_backdrop"  # no common light makes white paint look like this
-    WHITER_ELSEWHERE = (
-        "whiter_elsewhere"  # the frame holds something less tinted: the backdrop is, not the light
-    )
+    WHITER_ELSEWHERE = "whiter_elsewhere"  # the frame holds something less tinted: the backdrop is, not the light
     WOULD_CLIP = "would_clip"  # gains would burn out the product's highlights
 
 
@@ -188,9 +186,7 @@ def _whiter_elsewhere(pixels: np.ndarray, backdrop: np.ndarray, limits: Normalis
     return bool(np.mean(others < own - limits.whiter) > 0.03)
 
 
-def _bounded_gains(
-    linear: np.ndarray, product: np.ndarray, backdrop: np.ndarray, limits: NormaliseLimits
-) -> Gains:
+def _bounded_gains(linear: np.ndarray, product: np.ndarray, backdrop: np.ndarray, limits: NormaliseLimits) -> Gains:
     # the backdrop keeps its luminance: only its tint goes
     gains = (backdrop @ LUMINANCE) / backdrop
     if gains.min() < limits.gain_low or gains.max() > limits.gain_high:
@@ -200,9 +196,7 @@ def _bounded_gains(
 
     own = linear[product].max(axis=-1)
     already_clipped = np.mean(own > limits.clip_level)
-    level = np.quantile(
-        (linear[product] * gains).max(axis=-1), 1 - min(1.0, already_clipped + limits.clip_share)
-    )
+    level = np.quantile((linear[product] * gains).max(axis=-1), 1 - min(1.0, already_clipped + limits.clip_share))
     if level * exposure > limits.clip_level:
         exposure = float(limits.clip_level / level)
         if exposure < limits.most_dimming:
