@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from transforms.foreground import estimate_foreground, sample_planes
+from transforms.islands import drop_islands
 from transforms.matte_band import solve_band
 from transforms.reasons import ReviewReason
 from transforms.stage import PhotoStage
@@ -28,7 +29,7 @@ _VEIL = 0.1  # what the regression's rest noise leaves; so much at both ends of 
 
 
 def refine_alpha(image: np.ndarray, coarse_mask: np.ndarray) -> np.ndarray:
-    """Refines a network's mask of the whole frame to the matte of the picture.
+    """Refines a network's mask of the whole frame to the matte of the picture, without small islands.
 
     Args:
       image: uint8 (h, w, 3), RGB, of any size.
@@ -57,6 +58,7 @@ def refine_alpha(image: np.ndarray, coarse_mask: np.ndarray) -> np.ndarray:
     size = _scaled(width, height, scale)
     small = image if scale == 1 else cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     enlarging = size[0] >= coarse_mask.shape[1] and size[1] >= coarse_mask.shape[0]
+    coarse_mask = drop_islands(coarse_mask)
     mask = cv2.resize(coarse_mask, size, interpolation=cv2.INTER_LINEAR if enlarging else cv2.INTER_AREA)
     reach = max(1, round(_BAND_CELLS * max(size) / _MASK_DETAIL))
     models, band, product = solve_band(small, mask.astype(np.float32) * (1 / 255), reach)
