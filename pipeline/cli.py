@@ -150,7 +150,7 @@ def _run(parsed: argparse.Namespace, rest: list[str]) -> int:
     if parsed.dry_run:
         return OK
     try:
-        run = run_job(plan, options)
+        run = run_job(plan, options, all_cores=not any(flag.startswith("--direct_") for flag in rest))
     except EXPECTED_ERRORS as error:
         sys.stderr.write(f"packshot: {error}\n")
         return FAILED

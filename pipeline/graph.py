@@ -53,9 +53,13 @@ def build_graph(pipeline: beam.Pipeline, plan: RunPlan, *, progress: str | None 
     )
     refused = []
 
+    # counted before any Flatten, which ends the fused stage: a runner may finish one stage before the next
+    def counted(elements, label: str):
+        return elements | f"Count{label}" >> beam.ParDo(CountDone(progress))
+
     def stage(photos, label: str, transform: beam.PTransform):
         photos, rejections = photos | label >> transform
-        refused.append(rejections)
+        refused.append(counted(rejections, f"Refused{label}"))
         return photos
 
     items = (
@@ -74,18 +78,19 @@ def build_graph(pipeline: beam.Pipeline, plan: RunPlan, *, progress: str | None 
     photos, unchanged, rejections = photos | "CarryOver" >> CarryOver(
         config.output, plan.fingerprint, model.sha256, config.full_refresh
     )  # Photo, catalogue row
+    unchanged, rejections = counted(unchanged, "Unchanged"), counted(rejections, "RefusedCarryOver")
     refused.append(rejections)
     photos = stage(photos, "DecodePhotos", DecodePhotos(limits, wanted))  # + image
     photos = stage(photos, "SegmentPhotos", SegmentPhotos(handler, model.size))  # + coarse_mask, presence
     photos = stage(photos, "MattePhotos", MattePhotos())  # + alpha, foreground
     photos = stage(photos, "NormaliseColour", NormaliseColour())  # + background_gain
     photos = stage(photos, "ComposePackshot", ComposePackshot(plan.profile))  # + packshot
-    photos = stage(photos, "EncodeAssets", EncodeAssets(config.outputs, plan.profile, config.cutout_format, Encoded))
-    photos = stage(
-        photos, "WriteAssets", WriteAssets(config.output, plan.fingerprint, model.sha256)
-    )  # assets, no pixels
+    encode = EncodeAssets(config.outputs, plan.profile, config.cutout_format, Encoded)
+    photos = stage(photos, "EncodeAssets", encode)  # + encoded
+    write = WriteAssets(config.output, plan.fingerprint, model.sha256)
+    photos = stage(photos, "WriteAssets", write)  # + assets, and no pixels any more
 
-    done = photos | "MakeRows" >> beam.Map(row_of)  # catalogue row
+    done = counted(photos | "MakeRows" >> beam.Map(row_of), "Done")  # catalogue row
     rows = (done, unchanged) | "GatherRows" >> beam.Flatten()  # catalogue row
     lost = (
         refused
@@ -93,12 +98,8 @@ def build_graph(pipeline: beam.Pipeline, plan: RunPlan, *, progress: str | None 
         | "MakeRejectionRows" >> beam.Map(_rejection_row, plan.fingerprint)  # rejections row
     )
     summaries = (
-        rows
-        | "CountRows" >> beam.ParDo(CountDone(progress))
-        | "WriteCatalogue" >> WriteTable(config.output, "catalogue", plan.run, plan.schema, plan.shards),
-        lost
-        | "CountRejections" >> beam.ParDo(CountDone(progress))
-        | "WriteRejections" >> WriteTable(config.output, "rejections", plan.run, REJECTIONS_SCHEMA, plan.shards),
+        rows | "WriteCatalogue" >> WriteTable(config.output, "catalogue", plan.run, plan.schema, plan.shards),
+        lost | "WriteRejections" >> WriteTable(config.output, "rejections", plan.run, REJECTIONS_SCHEMA, plan.shards),
     ) | "GatherSummaries" >> beam.Flatten()  # ShardSummary
     timings = photos | "TakeTimings" >> beam.Map(lambda photo: photo.milliseconds)  # {stage: milliseconds}
     _ = (summaries, timings) | "Commit" >> Commit(

@@ -26,12 +26,15 @@ _LOCAL_RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 EXPECTED_ERRORS = (LedgerError, CommitConflict, storage.StorageError)
 
 
-def run_job(plan: RunPlan, options: PipelineOptions, *, show_progress: bool = True) -> dict[str, Any]:
+def run_job(
+    plan: RunPlan, options: PipelineOptions, *, all_cores: bool = True, show_progress: bool = True
+) -> dict[str, Any]:
     """Runs the job to its end.
 
     Args:
       plan: what to do.
       options: Beam's options; DirectRunner is the default.
+      all_cores: whether a local run takes a thread for each core, rather than what ``options`` say.
       show_progress: whether to say on standard error how far a local run is.
 
     Returns:
@@ -46,7 +49,9 @@ def run_job(plan: RunPlan, options: PipelineOptions, *, show_progress: bool = Tr
     local = (standard.runner or DEFAULT_RUNNER) in (DEFAULT_RUNNER, "FnApiRunner", _LOCAL_RUNNER)
     if local:
         standard.runner = _LOCAL_RUNNER
-        _use_all_cores(options.view_as(DirectOptions))
+        if all_cores:
+            direct = options.view_as(DirectOptions)
+            direct.direct_running_mode, direct.direct_num_workers = "multi_threading", os.cpu_count() or 1
     with tempfile.NamedTemporaryFile(prefix="packshot-progress-") as counter:
         pipeline = beam.Pipeline(options=options)
         build_graph(pipeline, plan, progress=counter.name if local else None)
@@ -61,13 +66,6 @@ def run_job(plan: RunPlan, options: PipelineOptions, *, show_progress: bool = Tr
 def read_run(output: str, run: str) -> dict[str, Any]:
     """Returns the content of a run's run.json."""
     return json.loads(storage.read_bytes(storage.join(output, "runs", run, "run.json")))
-
-
-def _use_all_cores(direct: DirectOptions) -> None:
-    """Lets the local runner work on several photos at once, unless the user chose how."""
-    if direct.direct_running_mode in (None, "in_memory") and direct.direct_num_workers in (None, 1):
-        direct.direct_running_mode = "multi_threading"
-        direct.direct_num_workers = os.cpu_count() or 1
 
 
 def _finish(pipeline: beam.Pipeline) -> None:
