@@ -102,8 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else FAILED
     except KeyboardInterrupt:
-        sys.stderr.write("\npackshot: interrupted; the last committed run is untouched, finished assets are kept\n")
-        sys.stderr.flush()
+        sys.stderr.write("\npackshot: interrupted\n")
         return INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

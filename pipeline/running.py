@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
+import signal
 import sys
 import tempfile
+import threading
+from collections.abc import Iterator
 from typing import Any
 
 import apache_beam as beam
@@ -22,6 +26,9 @@ from pipeline.sinks.commit import CommitConflict
 
 # In Beam 2.77 DirectRunner first tries to download another runner; this is the one that it falls back to.
 _LOCAL_RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
+
+INTERRUPTED = "interrupted; the last committed run is untouched, finished assets are kept"
+INTERRUPTED_STATUS = 130  # 128 + SIGINT, as shells have it
 
 EXPECTED_ERRORS = (LedgerError, CommitConflict, storage.StorageError)
 
@@ -52,7 +59,7 @@ def run_job(
         if all_cores:
             direct = options.view_as(DirectOptions)
             direct.direct_running_mode, direct.direct_num_workers = "multi_threading", os.cpu_count() or 1
-    with tempfile.NamedTemporaryFile(prefix="packshot-progress-") as counter:
+    with tempfile.NamedTemporaryFile(prefix="packshot-progress-") as counter, _ending_on_interrupt(counter.name):
         pipeline = beam.Pipeline(options=options)
         build_graph(pipeline, plan, progress=counter.name if local else None)
         if local and show_progress:
@@ -66,6 +73,29 @@ def run_job(
 def read_run(output: str, run: str) -> dict[str, Any]:
     """Returns the content of a run's run.json."""
     return json.loads(storage.read_bytes(storage.join(output, "runs", run, "run.json")))
+
+
+@contextlib.contextmanager
+def _ending_on_interrupt(counter: str) -> Iterator[None]:
+    """Ends the process at Ctrl-C.
+
+    A KeyboardInterrupt may be raised inside a library's callback and be lost there, and the job would go on.
+    Nothing needs unwinding: files appear whole or not at all, and only a finished run is committed.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(*_) -> None:
+        os.unlink(counter)
+        os.write(2, f"\npackshot: {INTERRUPTED}\n".encode())
+        os._exit(INTERRUPTED_STATUS)
+
+    before = signal.signal(signal.SIGINT, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _finish(pipeline: beam.Pipeline) -> None:
