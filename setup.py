@@ -45,6 +45,8 @@ setup(
             "hypothesis>=6",
             "moto[server]>=5",
             "mypy>=1.15",
+            "onnx>=1.17",
+            "onnxruntime>=1.20",
             "pymatting>=1.1",
             "pytest>=8",
             "pytest-xdist>=3",
