@@ -44,5 +44,6 @@ def drop_islands(mask: np.ndarray) -> np.ndarray:
     islands = np.concatenate([[False], dropped])[labels].astype(np.uint8)
     rest = np.concatenate([[False], ~dropped])[labels].astype(np.uint8)
     wide = np.ones((2 * _SOFT_RIM + 1, 2 * _SOFT_RIM + 1), np.uint8)
-    near = cv2.dilate(islands, wide) & ~cv2.dilate(rest, np.ones((_SOFT_RIM + 1, _SOFT_RIM + 1), np.uint8))
-    return np.where(near > 0, np.uint8(0), mask)
+    kept = cv2.dilate(rest, np.ones((_SOFT_RIM + 1, _SOFT_RIM + 1), np.uint8))
+    near = np.logical_and(cv2.dilate(islands, wide), np.equal(kept, 0))
+    return np.where(near, np.uint8(0), mask)
