@@ -8,7 +8,7 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def s3_options():
     """Options of an S3 server with the bucket ``shop``."""
     boto3 = pytest.importorskip("boto3")
@@ -33,7 +33,7 @@ def s3_options():
     server.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def gs_options():
     """Options of a Google Cloud Storage server with the bucket ``shop``."""
     server_module = pytest.importorskip("gcp_storage_emulator.server")

@@ -9,7 +9,7 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def s3_client_and_options():
     boto3 = pytest.importorskip("boto3")
     server = pytest.importorskip("moto.server").ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
@@ -30,7 +30,7 @@ def s3_client_and_options():
     server.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def gs_client_and_options():
     server_module = pytest.importorskip("gcp_storage_emulator.server")
     storage = pytest.importorskip("google.cloud.storage")
