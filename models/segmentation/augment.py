@@ -24,14 +24,16 @@ class Mix:
       composites: cut-outs on other grounds.
       empty: grounds without any product.
       light_on_light: share of the composites that are a light product on a near-white ground.
+      tone_on_tone: share of the other composites whose ground is brought near the product's own colour.
     """
 
-    sellers: float = 0.52
-    hand: float = 0.18
-    rendered: float = 0.12
-    composites: float = 0.25
+    sellers: float = 0.38
+    hand: float = 0.20
+    rendered: float = 0.07
+    composites: float = 0.30
     empty: float = 0.05
-    light_on_light: float = 0.25
+    light_on_light: float = 0.2
+    tone_on_tone: float = 0.25
 
 
 def _largest_empty_rectangle(occupied: np.ndarray) -> tuple[int, int, int, int]:
@@ -78,13 +80,31 @@ def empty_grounds(examples: Examples, *, least: float = 0.28) -> list[np.ndarray
     return grounds
 
 
+def whole_products(examples: Examples, *, sure: float = 0.97) -> np.ndarray:
+    """Finds the labelled photos whose product can be cut out and set elsewhere.
+
+    Args:
+      examples: photos with labels.
+      sure: least mean weight, 0..1, over the frame.
+
+    Returns:
+      int indices of the photos whose label is trusted, neither tiny nor huge, and not cut by the frame.
+    """
+    found = []
+    for i, (label, weight) in enumerate(zip(examples.labels, examples.weights, strict=True)):
+        rim = np.concatenate([label[0], label[-1], label[:, 0], label[:, -1]]) > 64
+        if rim.mean() < 0.01 and weight.mean() > sure * 255 and 0.06 < (label > 127).mean() < 0.75:
+            found.append(i)
+    return np.array(found, int)
+
+
 class SampleMaker:
     """Draws training samples.
 
     Args:
       sellers: seller photos; examples of no weight are never drawn.
       hand: photos with hand masks.
-      cut_outs: cut-outs; hand masks of photos serve as further ones.
+      cut_outs: cut-outs; whole products of the hand masks and of the trusted seller photos serve as further ones.
       mix: how often each kind is drawn.
       rendered: rendered photos, or None.
     """
@@ -102,11 +122,16 @@ class SampleMaker:
         self._sellers = sellers.take(np.flatnonzero(usable))
         self._hand = hand
         self._rendered = rendered
-        self._cut_outs = cut_outs
+        pools = [
+            (cut_outs, np.arange(len(cut_outs)), 0.4),
+            (hand, whole_products(hand, sure=0.9), 0.25),
+            (self._sellers, whole_products(self._sellers), 0.35),
+        ]
+        self._pools = [pool for pool in pools if len(pool[1])]
         self._grounds = empty_grounds(self._sellers) + empty_grounds(hand)
         shares = np.array([
             mix.sellers * bool(len(self._sellers)), mix.hand * bool(len(hand)),
-            mix.composites * bool(len(hand) and len(cut_outs)), mix.empty, mix.rendered * bool(rendered),
+            mix.composites * bool(self._pools), mix.empty, mix.rendered * bool(rendered),
         ])  # fmt: skip
         if not shares.any():
             raise ValueError(f"nothing can be drawn: {mix} of sets that are empty or of no weight")
@@ -152,30 +177,51 @@ class SampleMaker:
 
     def _ground(self, rng) -> np.ndarray:
         """Draws a ground of the working size: a real one, a plain one or a sweep."""
-        if self._grounds and rng.random() < 0.6:
-            ground = self._grounds[rng.integers(len(self._grounds))]
-            return cv2.resize(ground, (WORKING_SIZE, WORKING_SIZE), interpolation=cv2.INTER_CUBIC)
+        if self._grounds and rng.random() < 0.65:
+            return _fill_frame(self._grounds[rng.integers(len(self._grounds))], rng)
         colour = rng.uniform(20, 256, 3) if rng.random() < 0.5 else np.full(3, rng.uniform(90, 256))
         return _sweep(colour, rng)
 
+    def _product(self, rng) -> tuple[np.ndarray, np.ndarray]:
+        """Draws a product that is whole in its photo; returns RGB uint8 and alpha uint8."""
+        shares = np.array([share for _, _, share in self._pools])
+        examples, whole, _ = self._pools[rng.choice(len(self._pools), p=shares / shares.sum())]
+        i = whole[rng.integers(len(whole))]
+        return examples.images[i], examples.labels[i]
+
     def _composite(self, rng) -> tuple[np.ndarray, np.ndarray]:
         light = rng.random() < self._mix.light_on_light
+        alike = rng.random() < self._mix.tone_on_tone
         if light:
             ground = _sweep(np.full(3, rng.uniform(215, 256)) + rng.uniform(-6, 7, 3), rng).astype(np.float32)
         else:
             ground = self._ground(rng).astype(np.float32)
         label = np.zeros(ground.shape[:2], np.float32)
-        for _ in range(rng.choice([1, 2, 3], p=[0.8, 0.15, 0.05])):
-            source = self._hand if rng.random() < 0.35 else self._cut_outs
-            image, alpha, _ = self._draw(source, rng)
-            image, alpha = _place(image, alpha, rng)
+        for number in range(rng.choice([1, 2, 3], p=[0.8, 0.15, 0.05])):
+            image, alpha = _place(*self._product(rng), rng)
             product = image.astype(np.float32)
             if light:
                 product = 255 - (255 - product) * rng.uniform(0.1, 0.4)
+            elif alike and number == 0 and alpha.max() > 0.5:
+                mean = product[alpha > 0.5].mean(0)
+                ground = np.clip(ground + (mean - ground.mean((0, 1))) * rng.uniform(0.6, 1.0), 0, 255)
             ground = _shade(ground, alpha, rng)
             ground += (product - ground) * alpha[..., None]
             label = np.maximum(label, alpha)
         return np.clip(ground, 0, 255).astype(np.uint8), (label * 255).astype(np.uint8)
+
+
+def _fill_frame(ground: np.ndarray, rng) -> np.ndarray:
+    """Makes a product-free crop fill the frame: enlarged, or mirrored on at its own scale."""
+    size = WORKING_SIZE
+    if rng.random() < 0.5:
+        return cv2.resize(ground, (size, size), interpolation=cv2.INTER_CUBIC)
+    # at its own scale, for the pattern of a cloth is as fine as a garment's only there
+    scale = rng.uniform(1.0, 1.5)
+    ground = cv2.resize(ground, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR)[:size, :size]
+    below, beside = size - ground.shape[0], size - ground.shape[1]
+    top, left = rng.integers(below + 1), rng.integers(beside + 1)
+    return cv2.copyMakeBorder(ground, top, below - top, left, beside - left, cv2.BORDER_REFLECT_101)
 
 
 def _sweep(colour: np.ndarray, rng) -> np.ndarray:

@@ -18,7 +18,7 @@ class NetworkConfig:
     """Shape of the network.
 
     Attributes:
-      size: side of the square input in pixels, a multiple of 32.
+      size: side of the square input in pixels, a multiple of 32 and at least 64.
       stem: channels at half resolution.
       widths: channels at 1/4, 1/8, 1/16 and 1/32 of the input.
       blocks: residual blocks at each of these resolutions.
@@ -32,8 +32,8 @@ class NetworkConfig:
     decoder: tuple[int, int, int, int] = (96, 64, 32, 16)
 
     def __post_init__(self):
-        if self.size <= 0 or self.size % 32:
-            raise ValueError(f"size={self.size!r} must be a positive multiple of 32")
+        if self.size < 64 or self.size % 32:  # below, the quarters of the pyramid would be empty
+            raise ValueError(f"size={self.size!r} must be a multiple of 32 and at least 64")
 
 
 def _convolution(x, channels: int, name: str, *, kernel: int = 3, stride: int = 1, act: bool = True):

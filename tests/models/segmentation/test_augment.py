@@ -1,7 +1,12 @@
+import dataclasses
+
+import cv2
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from models.segmentation.augment import Mix, SampleMaker, empty_grounds
+from models.segmentation.augment import Mix, SampleMaker, _fill_frame, empty_grounds, whole_products
 from models.segmentation.examples import WORKING_SIZE, Examples
 
 
@@ -68,3 +73,53 @@ def test_rendered_photos_are_drawn_where_there_are_any():
     assert maker.sample(np.random.default_rng(0), 64)[0].mean() > 150
     with pytest.raises(ValueError, match="nothing can be drawn"):
         SampleMaker(some(1, 1), some(1, 2), some(1, 3), mix)
+
+
+def test_whole_products_are_trusted_and_not_cut_by_the_frame():
+    photos = some(4, 1)
+    photos.labels[1] = 0
+    photos.labels[1, :200, 100:220] = 255  # cut by the frame's top
+    photos.weights[2] = 100
+    photos.labels[3] = 0
+    assert whole_products(photos).tolist() == [0]
+
+
+def test_products_of_trusted_photos_are_set_on_other_grounds():
+    mix = Mix(sellers=0, hand=0, rendered=0, empty=0, composites=1, light_on_light=0, tone_on_tone=0)
+    sellers = some(1, 1)
+    sellers.images[:], sellers.images[sellers.labels > 0] = 30, (250, 10, 10)
+    nothing = sellers.take(np.zeros(0, int))
+    maker = SampleMaker(sellers, nothing, nothing, mix)
+    for seed in range(6):
+        image, target, _ = maker.sample(np.random.default_rng(seed), 96)
+        inside = cv2.resize(target[..., 0], (96, 96)) > 0.99
+        if inside.any():
+            red, green, blue = image[inside].mean(0)
+            assert max(red, green, blue) > 2 * min(red, green, blue)  # channels may be exchanged
+
+
+@settings(deadline=None, max_examples=25)
+@given(height=st.integers(90, WORKING_SIZE), width=st.integers(90, WORKING_SIZE), seed=st.integers(0, 2**32 - 1))
+def test_a_crop_fills_the_frame_with_its_own_colours(height, width, seed):
+    ground = np.full((height, width, 3), (10, 120, 230), np.uint8)
+    filled = _fill_frame(ground, np.random.default_rng(seed))
+    assert filled.shape == (WORKING_SIZE, WORKING_SIZE, 3)
+    assert (filled == ground[0, 0]).all()
+
+
+def test_tone_on_tone_brings_the_ground_near_the_product():
+    mix = Mix(sellers=0, hand=0, rendered=0, empty=0, composites=1, light_on_light=0)
+    distances = {}
+    for share in (0.0, 1.0):
+        sellers = some(2, 5)
+        sellers.images[:], sellers.images[sellers.labels > 0] = 200, 40
+        nothing = sellers.take(np.zeros(0, int))
+        maker = SampleMaker(sellers, nothing, nothing, dataclasses.replace(mix, tone_on_tone=share))
+        found = []
+        for seed in range(12):
+            image, target, _ = maker.sample(np.random.default_rng(seed), 96)
+            product, ground = (cv2.resize(target[..., 0], (96, 96)) > 0.99), cv2.resize(target[..., 0], (96, 96)) < 0.01
+            if product.any() and ground.any():
+                found.append(abs(image[product].mean() - image[ground].mean()))
+        distances[share] = np.mean(found)
+    assert distances[1.0] < 0.7 * distances[0.0]

@@ -66,3 +66,41 @@ def test_edges_count_more(half):
     assert number(losses.weighted_cross_entropy(target(half), near)) > number(
         losses.weighted_cross_entropy(target(half), far)
     )
+
+
+def test_structural_dissimilarity_is_zero_for_the_label_itself_and_one_for_nothing_alike(half):
+    textured = (np.indices((32, 32)).sum(0) % 2).astype(np.float32)[None]
+    logits = (textured[..., None] * 2 - 1) * 30
+    assert number(losses.structural_dissimilarity(target(textured), logits)) == pytest.approx(0, abs=1e-3)
+    assert number(losses.structural_dissimilarity(target(textured), -logits)) > 1.5  # anticorrelated
+
+
+def test_laplacian_distance_knows_a_moved_edge_from_a_right_one(half):
+    right = (half[..., None] * 2 - 1) * 30
+    assert number(losses.laplacian_distance(target(half), right)) == pytest.approx(0, abs=1e-5)
+    near = np.roll(half, 1, axis=2)[..., None] * 60 - 30
+    far = np.roll(half, 6, axis=2)[..., None] * 60 - 30
+    costs = [number(losses.laplacian_distance(target(half), moved)) for moved in (near, far)]
+    assert 0 < costs[0] < costs[1]
+
+
+@pytest.mark.parametrize("name", ["structural_dissimilarity", "laplacian_distance"])
+def test_the_optional_terms_ignore_pixels_of_no_weight(half, name):
+    weight = np.ones_like(half)
+    weight[:, :, :16] = 0
+    right = (half[..., None] * 2 - 1) * 30
+    wrong_there = right.copy()
+    wrong_there[:, :, :5] *= -1  # further from the trusted half than the window reaches
+    term = getattr(losses, name)
+    assert number(term(target(half, weight), wrong_there)) == pytest.approx(
+        number(term(target(half, weight), right)), abs=1e-5
+    )
+
+
+def test_only_the_asked_for_terms_count(half):
+    wrong = (half[..., None] * -2 + 1) * 5
+    nothing = losses.LossWeights(cross_entropy=0, soft_iou=0)
+    assert number(losses.mask_loss(target(half), wrong, nothing)) == 0
+    both = number(losses.mask_loss(target(half), wrong, losses.LossWeights(soft_iou=0, ssim=2)))
+    alone = number(losses.mask_loss(target(half), wrong, losses.LossWeights(soft_iou=0)))
+    assert both - alone == pytest.approx(2 * number(losses.structural_dissimilarity(target(half), wrong)), rel=1e-4)
