@@ -6,6 +6,11 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
+TRAIN = [
+    "importlib_resources>=6.4",  # tensorflow-datasets needs it and does not say so
+    "tensorboard>=2.20",
+    "tensorflow-datasets>=4.9.9",
+]
 VERSION = re.search(r'__version__ = "([^"]+)"', (HERE / "pipeline/version.py").read_text()).group(1)
 
 setup(
@@ -19,7 +24,7 @@ setup(
     package_data={
         "pipeline.profiles": ["*.yaml"],
         "pipeline.report": ["*.css", "*.html", "*.js", "*.j2"],
-        "models.segmentation": ["weights/*", "configs/*.yaml"],
+        "models.segmentation": ["weights/*", "configs/*.yaml", "labels/*.parquet"],
     },
     install_requires=[
         "ai-edge-litert>=2.1",
@@ -40,7 +45,9 @@ setup(
         "aws": ["apache-beam[aws]>=2.77,<2.80"],
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
         "onnx": ["onnxruntime>=1.20"],
+        "train": TRAIN,
         "dev": [
+            *TRAIN,
             "gcp-storage-emulator>=2024.8",
             "hypothesis>=6",
             "moto[server]>=5",

@@ -1,193 +1,142 @@
 """Training of the segmentation network, from labelled photos to a weight file.
 
-Two rounds, each on the labels of a teacher: first GrabCut's, then the network's own predictions where
-they are sure (self-training; Lee 2013, Xie et al., CVPR 2020), with the hand masks in both.
+Rounds, each on the labels of a teacher: first GrabCut's, then the network's own predictions where they are sure
+(self-training; Lee 2013, Xie et al., CVPR 2020), with the hand masks and reviewed labels in all.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import json
-import time
-from collections.abc import Callable
+import hashlib
+import importlib.util
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import cv2
 import keras
 import numpy as np
 
-from models.export import export_litert
+from models import registry
 from models.metrics.segmentation import intersection_over_union
 from models.segmentation import losses
-from models.segmentation.augment import Mix, SampleMaker
-from models.segmentation.examples import (
-    Examples,
-    hand_masks,
-    held_out,
-    product_cut_outs,
-    rendered_photos,
-    seller_photos,
-    square,
-)
+from models.segmentation.augment import SampleMaker
+from models.segmentation.averaging import AveragingAdamW
+from models.segmentation.examples import Examples, square
+from models.segmentation.feeding import BatchMaker, batches
 from models.segmentation.network import NetworkConfig, build_network
+from models.segmentation.progress import Checkpoints, Curves
+from models.segmentation.settings import Round, TrainingConfig, round_fingerprint
+
+__all__ = ["Round", "TrainingConfig", "TrainingSets", "development_score", "load_examples", "predict", "train"]
+
+_SETTLING_STEPS = 60  # of batch statistics, to the averaged weights
 
 
 @dataclasses.dataclass(frozen=True)
-class Round:
-    """One stretch of training at one picture size.
+class TrainingSets:
+    """All that is trained on and chosen by.
 
     Attributes:
-      size: side of the training pictures in pixels.
-      steps: optimiser steps.
-      rate: learning rate at the start, falling to a fiftieth along a cosine.
-      relabel: whether the network labels the seller photos anew before this round.
-      rendered: whether rendered photos are among the samples.
+      sellers: catalogue photos with labels of a teacher.
+      hand: catalogue photos with masks that a person drew or approved.
+      cut_outs: cut-outs of clean product shots.
+      rendered: rendered photos.
+      development: photos of groups of which nothing is trained on: those with hand masks if there are any, else
+        those with a trusted label.
+      fingerprint: changes with all of these.
     """
 
-    size: int
-    steps: int
-    rate: float
-    relabel: bool = False
-    rendered: bool = False
+    sellers: Examples
+    hand: Examples
+    cut_outs: Examples
+    rendered: Examples
+    development: Examples
+    fingerprint: str
 
 
-@dataclasses.dataclass(frozen=True)
-class TrainingConfig:
-    """All that decides the weights.
+def load_examples(config: TrainingConfig) -> TrainingSets:
+    """Builds the datasets of a training, or finds them built, and reads them.
 
-    Attributes:
-      clothing, products: folders of Parquet files; masks: Parquet file of hand masks.
-      output: folder for weights, checkpoints, curves and caches.
-      rendered: folder of rendered photos, from ``packshot samples --container parquet``; empty for none.
-      rounds: what to train, in order.
-      batch_size: pictures a step.
-      weight_decay: of AdamW, decoupled.
-      seed: of initial weights and of all samples.
-      development_percent: share of the small sellers kept out of training to choose by.
-      steps_per_epoch: steps between two lines of the curves and two checkpoints.
-      mix: how often each kind of sample is drawn.
-      network: the network's shape; its ``size`` is that of the exported model.
+    Raises:
+      FileNotFoundError, ValueError: the data are not as the configuration says, or a package is missing.
     """
+    try:
+        from models.datasets import cut_outs
+    except ImportError as error:
+        raise ValueError(
+            f"training needs a package that is missing ({error}): pip install 'packshot[train]'"
+        ) from error
+    from models.datasets.plan import DEVELOPMENT, TRAIN, plan_datasets
+    from models.datasets.reviewed import read_reviewed, with_reviewed
 
-    clothing: str
-    products: str
-    masks: str
-    output: str
-    rendered: str = ""
-    rounds: tuple[Round, ...] = (
-        Round(160, 1900, 1.2e-3),
-        Round(192, 1200, 8e-4, relabel=True),
-        Round(256, 350, 3e-4, relabel=True, rendered=True),
-    )
-    batch_size: int = 16
-    weight_decay: float = 0.02
-    seed: int = 7
-    development_percent: int = 20
-    steps_per_epoch: int = 50
-    mix: Mix = dataclasses.field(default_factory=Mix)
-    network: NetworkConfig = dataclasses.field(default_factory=lambda: NetworkConfig(size=256))
-
-    @classmethod
-    def from_mapping(cls, values: dict) -> TrainingConfig:
-        """Builds a configuration from parsed JSON or YAML.
-
-        Raises:
-          ValueError: a key is unknown.
-        """
-        known = {field.name for field in dataclasses.fields(cls)}
-        if unknown := sorted(set(values) - known):
-            raise ValueError(f"unknown training settings {unknown}; known are {sorted(known)}")
-        values = dict(values)
-        if "rounds" in values:
-            values["rounds"] = tuple(Round(**r) for r in values["rounds"])
-        if "mix" in values:
-            values["mix"] = Mix(**values["mix"])
-        if "network" in values:
-            shape: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values["network"].items()}
-            values["network"] = NetworkConfig(**shape)
-        return cls(**values)
-
-
-_LARGE_SELLER = 40  # holding out a seller of more photos would cost training more than it tells
-
-
-def _cached(path: Path, make: Callable[[], Examples]) -> Examples:
-    if not path.exists():
-        make().save(path)
-    return Examples.load(path)
-
-
-def load_examples(config: TrainingConfig) -> tuple[Examples, Examples, Examples, Examples]:
-    """Prepares the training data, or reads it from the output folder's cache.
-
-    Returns:
-      Seller photos, hand masks and cut-outs to train on, and the development set: the hand masks of
-      sellers of whom nothing is trained on.
-    """
-    cache = Path(config.output) / "cache"
-    sellers = _cached(cache / "sellers.npz", lambda: seller_photos(Path(config.clothing)))
-    hand = _cached(cache / "hand.npz", lambda: hand_masks(Path(config.clothing), Path(config.masks), "train"))
-    cut_outs = _cached(cache / "products.npz", lambda: product_cut_outs(Path(config.products)))
-    names, counts = np.unique(sellers.groups, return_counts=True)
-    away = [
-        name
-        for name, count in zip(names.tolist(), counts.tolist(), strict=True)
-        if count <= _LARGE_SELLER and held_out(name, config.development_percent)
-    ]
-    development = hand.take(np.isin(hand.groups, away))
-    return (
-        sellers.take(~np.isin(sellers.groups, away)),
-        hand.take(~np.isin(hand.groups, away)),
-        cut_outs,
+    fingerprints, found = [], {}
+    reviewed = read_reviewed(config.reviewed) if config.reviewed else {}
+    if config.reviewed:
+        fingerprints.append(_reviewed_digest(reviewed))
+    for plan in plan_datasets(config.sources):
+        print(f"{plan.kind}: {sum(plan.counts.values()):,} photos to label or labelled before ...", flush=True)
+        builder = cut_outs.build_dataset(plan, cut_outs.default_data_dir(config.output), workers=config.workers)
+        sets = {split: cut_outs.read_examples(builder, split) for split in (TRAIN, DEVELOPMENT)}
+        print(_account(plan.kind, sets, builder.left_out()), flush=True)
+        if plan.kind in ("seller", "product"):  # what is exact needs no review
+            sets = {split: with_reviewed(examples, reviewed) for split, examples in sets.items()}
+        found[plan.kind] = sets
+        fingerprints.append(plan.fingerprint)
+    nothing = {TRAIN: Examples.empty(), DEVELOPMENT: Examples.empty()}
+    sellers, hand, products, rendered = (found.get(kind, nothing) for kind in ("seller", "hand", "product", "rendered"))
+    development = hand[DEVELOPMENT]
+    if not len(development):
+        development = sellers[DEVELOPMENT].take(sellers[DEVELOPMENT].trusted)
+    # a photo with a mask drawn by hand needs no other label, and one that a person approved is worth as much
+    others = sellers[TRAIN].take(~np.isin(sellers[TRAIN].ids, hand[TRAIN].ids))
+    return TrainingSets(
+        others.take(~others.reviewed),
+        hand[TRAIN].joined(others.take(others.reviewed & others.trusted)),
+        products[TRAIN].take(products[TRAIN].trusted),
+        rendered[TRAIN],
         development,
+        "+".join(fingerprints),
     )
+
+
+def _account(kind: str, sets: dict[str, Examples], left_out: list[dict[str, str]]) -> str:
+    parts = [f"{len(examples):,} of split {split}" for split, examples in sets.items() if len(examples)]
+    doubted = sum(int((~examples.trusted).sum()) for examples in sets.values())
+    if doubted:
+        parts.append(f"{doubted:,} of them without a trusted label")
+    line = f"{kind}: " + ", ".join(parts)
+    if left_out:
+        first = "; ".join(f"{entry['id']!r}: {entry['reason']}" for entry in left_out[:3])
+        line += f"; {len(left_out):,} left out, all named in the dataset's left_out.json ({first})"
+    return line
+
+
+def _reviewed_digest(reviewed) -> str:
+    digest = hashlib.sha256()
+    for id, judged in sorted(reviewed.items()):
+        parts = [b"" if plane is None else plane.tobytes() for plane in (judged.label, judged.weight)]
+        digest.update(id.encode() + b"\0" + b"".join(parts))
+    return digest.hexdigest()[:16]
 
 
 class Segmenter(keras.Model):
     """The network with its losses, in the form that ``fit`` trains."""
 
-    def __init__(self, network: keras.Model):
+    def __init__(self, network: keras.Model, weights: losses.LossWeights):
         super().__init__(name="segmenter")
-        self.network = network
+        self.network, self._weights = network, weights
 
     def call(self, image, training=None):
         return self.network(image, training=training)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """Returns the sum of mask, coarse and presence losses."""
+        """Returns the weighted sum of mask, coarse and presence losses."""
         return (
-            losses.mask_loss(y["mask"], y_pred["mask"])
-            + 0.4 * losses.coarse_loss(y["mask"], y_pred["coarse"])
-            + 0.2 * losses.presence_loss(y["presence"], y_pred["presence"])
+            losses.mask_loss(y["mask"], y_pred["mask"], self._weights)
+            + self._weights.coarse * losses.coarse_loss(y["mask"], y_pred["coarse"])
+            + self._weights.presence * losses.presence_loss(y["presence"], y_pred["presence"])
         )
-
-
-class SampleBatches(keras.utils.PyDataset):
-    """Batches drawn afresh, each fixed by the seed and its place in the training."""
-
-    def __init__(
-        self, maker: SampleMaker, size: int, batch_size: int, seed: int, first_step: int, steps: int, epoch: int = 0
-    ):
-        super().__init__(workers=1, use_multiprocessing=False, max_queue_size=6)
-        self._maker, self._size, self._batch_size = maker, size, batch_size
-        self._seed, self._first, self._steps = seed, first_step, steps
-        self._epoch = epoch
-
-    def __len__(self) -> int:
-        return self._steps
-
-    def __getitem__(self, index: int):
-        step = self._first + self._epoch * self._steps + index
-        rng = np.random.default_rng((self._seed, step))
-        images, targets, presences = zip(
-            *(self._maker.sample(rng, self._size) for _ in range(self._batch_size)), strict=True
-        )
-        return np.stack(images).astype(np.float32), {"mask": np.stack(targets), "presence": np.stack(presences)}
-
-    def on_epoch_end(self) -> None:
-        """Goes on to the next stretch of the stream."""
-        self._epoch += 1
 
 
 def predict(network: keras.Model, images: np.ndarray, *, batch_size: int = 32, mirrored: bool = True) -> np.ndarray:
@@ -237,40 +186,28 @@ def relabelled(sellers: Examples, network: keras.Model) -> Examples:
                 weights[i] = np.clip((sure - 0.2) / 0.5, 0, 1) * 255
             elif intersection_over_union(product, before) > 0.85:
                 weights[i] = np.where(product == before, sellers.weights[i], 0)
-    return Examples(sellers.ids, sellers.groups, sellers.images, labels, weights)
+    return dataclasses.replace(sellers, labels=labels, weights=weights)
 
 
 def development_score(network: keras.Model, development: Examples) -> float:
-    """Mean IoU at the threshold one half on the development set, 0..1."""
+    """Mean IoU at the threshold one half on the development set, 0..1; pixels of no weight are not looked at."""
     scores = []
-    for probability, label in zip(
-        predict(network, development.images, mirrored=False), development.labels, strict=True
+    for probability, label, weight in zip(
+        predict(network, development.images, mirrored=False), development.labels, development.weights, strict=True
     ):
         large = cv2.resize(probability, label.shape, interpolation=cv2.INTER_LINEAR)
-        scores.append(intersection_over_union(large > 0.5, label > 127))
+        scores.append(intersection_over_union((large > 0.5) & (weight > 0), (label > 127) & (weight > 0)))
     return float(np.mean(scores))
 
 
-class _Progress(keras.callbacks.Callback):
-    """Writes the curves and, with the averaged weights in place, the development score."""
-
-    def __init__(self, path: Path, stage: int, development: Examples, every: int):
-        super().__init__()
-        self._path, self._stage, self._development, self._every = path, stage, development, every
-        self._started = time.time()
-
-    def on_epoch_end(self, epoch, logs=None):
-        line = {"round": self._stage, "epoch": epoch, "seconds": round(time.time() - self._started), **(logs or {})}
-        if (epoch + 1) % self._every == 0:
-            own = [w.numpy() if hasattr(w, "numpy") else np.asarray(w) for w in self.model.trainable_variables]
-            self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
-            line["development_iou"] = development_score(self.model.network, self._development)
-            self.model.network.save_weights(self._path.with_name("averaged.weights.h5"))
-            for variable, value in zip(self.model.trainable_variables, own, strict=True):
-                variable.assign(value)
-        with self._path.open("a") as curves:
-            curves.write(json.dumps(line) + "\n")
-        print(line, flush=True)
+@contextlib.contextmanager
+def _computing_in(precision: str) -> Iterator[None]:
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def _with_size(network: keras.Model, config: NetworkConfig, size: int) -> keras.Model:
@@ -279,68 +216,133 @@ def _with_size(network: keras.Model, config: NetworkConfig, size: int) -> keras.
     return resized
 
 
+def _initial_network(config: TrainingConfig) -> tuple[keras.Model, str]:
+    """Returns the network at its first size, and what it starts from."""
+    network = build_network(dataclasses.replace(config.network, size=config.rounds[0].size))
+    if not config.init:
+        return network, "scratch"
+    path = _weights_path(config.init)
+    try:
+        if path.name.endswith(".weights.h5"):
+            network.load_weights(path)
+        else:
+            network.set_weights(keras.models.load_model(path, compile=False).get_weights())
+    except (ValueError, OSError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(
+            f"init={config.init!r} does not hold weights of the network that is to be trained ({config.network}); "
+            f"give its shape as network: ({reason})"
+        ) from error
+    return network, hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+
+
+def _weights_path(init: str) -> Path:
+    if registered := registry.MODELS.get(init):
+        init = str(Path(registry.__file__).parent / (registered.accelerated or registered.path))
+    path = Path(init)
+    if not path.is_file() or not path.name.endswith((".keras", ".weights.h5")):
+        raise ValueError(
+            f"init={init!r} must be an existing .keras or .weights.h5 file, or one of {', '.join(registry.MODELS)}"
+        )
+    return path
+
+
 def train(config: TrainingConfig) -> Path:
-    """Trains the network; a run that was stopped goes on after its last finished round.
+    """Trains the network; a run that was stopped goes on where it was.
 
     Args:
       config: all that decides the weights.
 
     Returns:
-      Path of the exported LiteRT model, with the averaged weights; the ``.keras`` file lies beside it.
+      Path of the exported LiteRT model, with the averaged weights; the ``.keras`` file lies beside it. Without
+      TensorFlow, which LiteRT needs, the path of the latter.
+
+    Raises:
+      FileNotFoundError, ValueError: the data or settings are not as they should be; nothing was trained.
     """
+    if config.tensorboard and not importlib.util.find_spec("tensorboard"):
+        raise ValueError("tensorboard=True needs a package that is missing: pip install 'packshot[train]'")
     keras.utils.set_random_seed(config.seed)
+    with _computing_in(config.precision):
+        network, start = _initial_network(config)
     output = Path(config.output)
-    output.mkdir(parents=True, exist_ok=True)
-    sellers, hand, cut_outs, development = load_examples(config)
-    print(f"{len(sellers)} seller photos, {len(hand)} hand masks, {len(cut_outs)} cut-outs")
-    print(f"{len(development)} hand masks to choose by")
-    network = build_network(dataclasses.replace(config.network, size=config.rounds[0].size))
+    (output / "rounds").mkdir(parents=True, exist_ok=True)
+    sets = load_examples(config)
+    print(f"{len(sets.development):,} photos to choose by, of groups that are not trained on")
     first_step = 0
     for number, stage in enumerate(config.rounds):
-        finished = output / f"round{number}.weights.h5"
-        network = _with_size(network, config.network, stage.size)
-        if finished.exists():
-            network.load_weights(finished)
-            first_step += stage.steps
-            continue
-        labelled = relabelled(sellers, network) if stage.relabel else sellers
-        rendered = rendered_photos(Path(config.rendered)) if stage.rendered and config.rendered else None
-        maker = SampleMaker(labelled, hand, cut_outs, config.mix, rendered)
-        _fit(network, stage, number, maker, development, config, first_step)
-        network.save_weights(finished)
+        fingerprint = round_fingerprint(config, number, f"{start}+{sets.fingerprint}")
+        finished = output / "rounds" / f"{number}-{fingerprint}.weights.h5"
+        with _computing_in(config.precision):
+            network = _with_size(network, config.network, stage.size)
+            if finished.exists():
+                print(f"round {number}: trained before with the same settings, {finished} is used")
+                network.load_weights(finished)
+            else:
+                _train_round(network, number, finished, sets, config, first_step)
         first_step += stage.steps
-    network = _with_size(network, config.network, config.network.size)
+    return _export(_with_size(network, config.network, config.network.size), sets.development, output)
+
+
+def _export(network: keras.Model, development: Examples, output: Path) -> Path:
     network.save(output / "packshot-seg.keras")
-    print(f"development IoU at {config.network.size}: {development_score(network, development):.4f}")
+    if len(development):
+        print(f"development IoU at {network.input_shape[1]}: {development_score(network, development):.4f}")
+    if not importlib.util.find_spec("tensorflow"):
+        print("no LiteRT model was written: that needs TensorFlow")
+        return output / "packshot-seg.keras"
+    from models.export import export_litert
+
     return export_litert(network, output / "packshot-seg.tflite")
 
 
-def _fit(network, stage: Round, number: int, maker, development, config: TrainingConfig, first_step: int) -> None:
+def _train_round(
+    network: keras.Model, number: int, finished: Path, sets: TrainingSets, config: TrainingConfig, first_step: int
+) -> None:
+    """Trains one round and writes its weights to ``finished``."""
+    stage, output = config.rounds[number], Path(config.output)
+    labelled = relabelled(sets.sellers, network) if stage.relabel and len(sets.sellers) else sets.sellers
+    rendered = sets.rendered if stage.rendered and len(sets.rendered) else None
+    maker = SampleMaker(labelled, sets.hand, sets.cut_outs, config.mix, rendered)
+    make = BatchMaker(maker, stage.size, config.batch_size, config.seed)
     epochs = max(1, stage.steps // config.steps_per_epoch)
     steps = stage.steps // epochs
-    model = Segmenter(network)
+
+    model = Segmenter(network, config.loss)
+    model.compile(optimizer=_optimizer(stage, config))
+    model(np.zeros((1, stage.size, stage.size, 3), np.float32))  # builds it, which restoring a checkpoint asks for
+    name = finished.name.removesuffix(".weights.h5")
+    checkpoints = Checkpoints(finished.with_name(name))
+    done = checkpoints.restore(model)
+    if done:
+        print(f"round {number}: goes on after epoch {done} of {epochs}")
+    score = (lambda: development_score(network, sets.development)) if len(sets.development) else None
+    callbacks = [Curves(output / "curves.csv", name, done, score), checkpoints]
+    if config.tensorboard:
+        callbacks.append(keras.callbacks.TensorBoard(str(output / "tensorboard" / name), write_graph=False))
+    if done < epochs:
+        stream = batches(make, first_step + done * steps, (epochs - done) * steps, config.workers)
+        model.fit(
+            stream, epochs=epochs, initial_epoch=done, steps_per_epoch=steps, shuffle=False, verbose=0,
+            callbacks=callbacks,
+        )  # fmt: skip
+    # the averaged weights take the place of the last ones
+    model.optimizer.finalize_variable_values(model.trainable_variables)
+    # and the batch statistics are brought to them
+    settle = dataclasses.replace(make, seed=config.seed + 1)
+    for step in range(first_step, first_step + min(_SETTLING_STEPS, steps)):
+        network(settle(step)[0], training=True)
+    network.save_weights(finished)
+    checkpoints.clear()
+
+
+def _optimizer(stage: Round, config: TrainingConfig) -> keras.optimizers.Optimizer:
     warm_up = min(200, stage.steps // 10)
     rate = keras.optimizers.schedules.CosineDecay(
         stage.rate / 20, stage.steps - warm_up, alpha=0.02, warmup_target=stage.rate, warmup_steps=warm_up
     )
-    optimizer = keras.optimizers.AdamW(
-        rate, weight_decay=config.weight_decay, clipnorm=1.0, use_ema=True, ema_momentum=0.998
+    optimizer = AveragingAdamW(
+        rate, weight_decay=config.weight_decay, clipnorm=1.0, use_ema=True, ema_momentum=config.averaging
     )
     optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
-    model.compile(optimizer=optimizer)
-    model(np.zeros((1, stage.size, stage.size, 3), np.float32))  # builds it, which restoring a checkpoint asks for
-    backup = Path(config.output) / f"backup{number}"
-    done = backup / "training_metadata.json"
-    epoch = json.loads(done.read_text())["epoch"] if done.exists() else 0
-    batches = SampleBatches(maker, stage.size, config.batch_size, config.seed, first_step, steps, epoch)
-    curves = Path(config.output) / "curves.jsonl"
-    callbacks = [
-        keras.callbacks.BackupAndRestore(str(backup), delete_checkpoint=False),
-        _Progress(curves, number, development, every=5),
-    ]
-    model.fit(batches, epochs=epochs, verbose=0, callbacks=callbacks)
-    # fit leaves the averaged weights in place; one more epoch without learning brings the batch statistics to them
-    model.compile(optimizer=keras.optimizers.SGD(0.0))
-    model.fit(
-        SampleBatches(maker, stage.size, config.batch_size, config.seed + 1, first_step, min(60, steps)), verbose=0
-    )
+    return optimizer
