@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-Weights = Literal["float16", "float32", "int8"]
+Weights = Literal["float16", "float32", "int8", "dynamic"]
 
 CALIBRATION_MINIMUM = 8
 
@@ -77,6 +77,29 @@ def fold_batch_normalisation(model: keras.Model) -> keras.Model:
         if weights:
             result.get_layer(layer.name).set_weights(weights)
     return result
+
+
+def resized(model: keras.Model, size: int) -> keras.Model:
+    """Returns a trained network for pictures of another size, with the same weights.
+
+    Args:
+      model: of ``build_network``, in the shape that ``NetworkConfig`` has by default.
+      size: side of the square input in pixels, a multiple of 32.
+
+    Raises:
+      ValueError: the network has another shape, or the size does not fit.
+    """
+    from models.segmentation.network import NetworkConfig, build_network
+
+    other = build_network(NetworkConfig(size=size))
+    try:
+        other.set_weights(model.get_weights())
+    except ValueError as error:
+        raise ValueError(
+            f"the model {model.name!r} cannot be rebuilt for size {size}: its weights are not those of the default "
+            f"NetworkConfig; export it at its own size, {model.input.shape[1]}"
+        ) from error
+    return other
 
 
 class ServingModule(tf.Module):
@@ -151,7 +174,8 @@ def export_litert(
       model: a trained model of ``build_network``.
       path: the file to write, ``*.tflite``.
       weights: ``float16`` halves the file and computes in float32; ``float32``; ``int8`` computes in integers
-        as well, which costs accuracy.
+        as well, which costs accuracy; ``dynamic`` keeps int8 weights and finds the activations' ranges as it
+        runs.
       calibration: for ``int8``: gives typical images, uint8 (size, size, 3), RGB, to find the ranges from.
 
     Returns:
@@ -168,8 +192,10 @@ def export_litert(
     elif weights == "int8":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.representative_dataset = _representative(calibration, module.size)
+    elif weights == "dynamic":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
     elif weights != "float32":
-        raise ValueError(f"weights={weights!r} must be 'float16', 'float32' or 'int8'")
+        raise ValueError(f"weights={weights!r} must be 'float16', 'float32', 'int8' or 'dynamic'")
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(converter.convert())

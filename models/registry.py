@@ -20,6 +20,8 @@ Format = Literal["tflite", "keras", "saved_model", "onnx"]
 
 DEFAULT_MODEL = "packshot-seg"
 
+ONNX_PIXELS = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(uint8)": "uint8"}
+
 _FORMATS: dict[str, Format] = {".tflite": "tflite", ".keras": "keras", ".onnx": "onnx"}
 
 _HERE = pathlib.Path(__file__).parent
@@ -58,7 +60,9 @@ class SaliencySettings:
       scale: pixels 0..255 are divided by this first.
       mean: subtracted after that, for R, G, B; ImageNet's by default.
       std: divided by last, for R, G, B; ImageNet's by default.
-      output: whether the first output gives probabilities 0..1 or logits.
+      output: whether the map holds probabilities 0..1 or logits. Networks that stretch every map from its least
+        to its greatest value are not followed: a photo without a product would then have one.
+      output_name: the output to read, of several; by default the first, which is the finest of U²-Net and IS-Net.
     """
 
     size: int
@@ -67,6 +71,7 @@ class SaliencySettings:
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
     output: Literal["probability", "logit"] = "probability"
+    output_name: str | None = None
 
     def __post_init__(self):
         if not isinstance(self.size, int) or self.size < 1:
@@ -264,16 +269,32 @@ def _saliency_settings(path: str) -> SaliencySettings:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(_read(path), options, ["CPUExecutionProvider"])
-    shape = session.get_inputs()[0].shape
-    settings: dict[str, Any] = {"layout": "nhwc" if len(shape) == 4 and shape[-1] == 3 else "nchw"}
+    image, *others = session.get_inputs()
+    if others or len(image.shape) != 4 or image.type not in ONNX_PIXELS:
+        taken = ", ".join(f"{node.name} {node.type} {node.shape}" for node in (image, *others))
+        raise ValueError(
+            f"it takes {taken}; it must take one image, (1, 3, h, w) or (1, h, w, 3), of {', '.join(ONNX_PIXELS)}"
+        )
+    shape = image.shape
+    settings: dict[str, Any] = {"layout": "nhwc" if shape[-1] == 3 else "nchw"}
     beside = path[: -len(".onnx")] + ".yaml"
     if _list_files(beside):
         try:
             settings.update(yaml.safe_load(_read(beside)) or {})
         except (yaml.YAMLError, TypeError, ValueError) as error:
             raise ValueError(f"{beside}: {_line(error)}") from error
+    sides = shape[1:3] if settings["layout"] == "nhwc" else shape[2:4]
     if "size" not in settings:
-        settings["size"] = _square(shape[1:3] if settings["layout"] == "nhwc" else shape[2:4], "input")
+        if any(not isinstance(side, int) for side in sides):
+            raise ValueError(f"its input is of any size, {shape}; name the one to use in {beside}, as in 'size: 1024'")
+        settings["size"] = _square(sides, "input")
+    elif any(isinstance(side, int) and side != settings["size"] for side in sides) and isinstance(
+        settings["size"], int
+    ):
+        raise ValueError(f"{beside}: size={settings['size']!r}, but the file's input is {shape}")
+    outputs = [node.name for node in session.get_outputs()]
+    if settings.get("output_name") not in (None, *outputs):
+        raise ValueError(f"{beside}: output_name={settings['output_name']!r} has to be one of {', '.join(outputs)}")
     unknown = settings.keys() - {field.name for field in dataclasses.fields(SaliencySettings)}
     if unknown:
         raise ValueError(f"{beside}: unknown setting {min(unknown)!r}")

@@ -11,10 +11,11 @@ import queue
 import threading
 from typing import Protocol
 
+import cv2
 import numpy as np
 
 from models.handlers import files
-from models.registry import ModelSpec, SaliencySettings
+from models.registry import ONNX_PIXELS, ModelSpec, SaliencySettings
 
 
 class Backend(Protocol):
@@ -185,8 +186,9 @@ class OnnxBackend:
         available = onnxruntime.get_available_providers()
         providers = [name for name in ("CUDAExecutionProvider", "CPUExecutionProvider") if name in available]
         self._session = onnxruntime.InferenceSession(content, options, providers)
-        self._input = self._session.get_inputs()[0].name
-        self._output = self._session.get_outputs()[0].name
+        image = self._session.get_inputs()[0]
+        self._input, self._type = image.name, np.dtype(ONNX_PIXELS[image.type])
+        self._output = settings.output_name or self._session.get_outputs()[0].name
         self._settings = settings
         self.size = settings.size
 
@@ -200,11 +202,17 @@ class OnnxBackend:
     def _mask(self, image: np.ndarray) -> np.ndarray:
         settings = self._settings
         pixels = (image.astype(np.float32) / settings.scale - settings.mean) / settings.std
-        pixels = pixels[None].astype(np.float32)
+        if self._type == np.uint8:  # the network normalises for itself
+            pixels = image
+        pixels = pixels[None].astype(self._type)
         if settings.layout == "nchw":
             pixels = pixels.transpose(0, 3, 1, 2)
-        answer = self._session.run([self._output], {self._input: np.ascontiguousarray(pixels)})[0]
-        answer = answer.reshape(self.size, self.size).astype(np.float32)
+        (answer,) = self._session.run([self._output], {self._input: np.ascontiguousarray(pixels)})
+        answer = np.squeeze(answer).astype(np.float32)
+        if answer.ndim != 2:
+            raise ValueError(f"the output {self._output!r} is of shape {answer.shape!r}; it must be one map, (h, w)")
+        if answer.shape != (self.size, self.size):
+            answer = cv2.resize(answer, (self.size, self.size), interpolation=cv2.INTER_LINEAR)
         if settings.output == "logit":
             answer = 1 / (1 + np.exp(-np.clip(answer, -80, 80)))
         return np.rint(255 * np.clip(answer, 0, 1)).astype(np.uint8)

@@ -24,6 +24,7 @@ from pipeline.samples import render_samples
 from pipeline.sinks.assets import write_assets
 from pipeline.sources.fetch import fetch_photo
 from pipeline.version import __version__
+from tests.benchmarks.matting import matting_table, network_table
 from transforms.compose import compose_photo, required_working_side
 from transforms.decode import DecodeLimits, decode_photo
 from transforms.encode import encode_photo
@@ -89,7 +90,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--photos", help="folder of photos (default: rendered ones)")
     parser.add_argument("--count", type=int, default=120, help="rendered photos")
+    parser.add_argument("--only", choices=("job", "matte", "network"), help="one section (default: all)")
     parsed = parser.parse_args()
+    if parsed.only in (None, "matte"):
+        print(matting_table(), flush=True)
+    if parsed.only in (None, "network"):
+        with tempfile.TemporaryDirectory(prefix="packshot-bench-") as scratch:
+            print(network_table(Path(scratch)), flush=True)
+    if parsed.only in (None, "job"):
+        _measure_job(parsed)
+
+
+def _measure_job(parsed: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory(prefix="packshot-bench-") as scratch:
         root = Path(scratch)
         if parsed.photos:

@@ -92,6 +92,34 @@ def saliency_path(folder):
     return path
 
 
+@pytest.fixture(scope="session")
+def foreign_saliency_path(folder):
+    """A half-precision network for any size, as exporters write them: several maps, the first at half the size.
+
+    ``coarse`` is the mean of its input's channels, ``fine`` its negative.
+    """
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    from onnx import TensorProto, helper
+
+    image = helper.make_tensor_value_info("image", TensorProto.FLOAT16, ["batch", 3, "height", "width"])
+    outputs = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT16, ["batch", 1, None, None])
+        for name in ("coarse", "fine")
+    ]
+    nodes = [
+        helper.make_node("ReduceMean", ["image", "axes"], ["mean"], keepdims=1),
+        helper.make_node("AveragePool", ["mean"], ["coarse"], kernel_shape=[2, 2], strides=[2, 2]),
+        helper.make_node("Neg", ["mean"], ["fine"]),
+    ]
+    axes = helper.make_tensor("axes", TensorProto.INT64, [1], [1])
+    graph = helper.make_graph(nodes, "maps", [image], outputs, [axes])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    path = folder / "maps.onnx"
+    onnx.save(model, path)
+    return path
+
+
 class MemoryFileSystem(FileSystem):
     """Beam's view of a cloud bucket that is a dict."""
 

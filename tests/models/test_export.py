@@ -2,8 +2,16 @@ import keras
 import numpy as np
 import pytest
 
-from models.export import ServingModule, export_litert, export_saved_model, fold_batch_normalisation, largest_difference
+from models.export import (
+    ServingModule,
+    export_litert,
+    export_saved_model,
+    fold_batch_normalisation,
+    largest_difference,
+    resized,
+)
 from models.handlers import load_segmenter
+from models.segmentation.network import NetworkConfig, build_network
 
 SIZE = 64
 
@@ -62,6 +70,29 @@ def test_int8_is_close(network, images, tflite_path, tmp_path):
     assert np.abs(presences.astype(int) - expected_presences).max() < 20
 
 
+def test_dynamic_ranges_are_close_in_fewer_bytes(network, images, tmp_path):
+    path = export_litert(network, tmp_path / "net.tflite", weights="dynamic")
+    masks, _ = load_segmenter(str(path)).predict(images)
+    assert largest_difference(network, load_segmenter(str(path)), images) < 40
+    assert masks.std() > 2
+    whole = export_litert(network, tmp_path / "whole.tflite", weights="float32")
+    # of so small a network the graph is most of the file, and kernels of under 1,024 numbers stay as they are
+    assert path.stat().st_size < whole.stat().st_size - 10_000
+
+
+def test_another_size_keeps_the_weights():
+    small = build_network(NetworkConfig(size=64))
+    larger = resized(small, 96)
+    assert larger.input_shape == (None, 96, 96, 3)
+    for weight, other in zip(small.get_weights(), larger.get_weights(), strict=True):
+        np.testing.assert_array_equal(weight, other)
+
+
+def test_another_size_of_another_network_is_refused(network):
+    with pytest.raises(ValueError, match="cannot be rebuilt for size 96: .* export it at its own size, 64"):
+        resized(network, 96)
+
+
 def test_saved_model_answers_as_keras_does(network, images, tmp_path):
     path = export_saved_model(network, tmp_path / "net")
     assert largest_difference(network, load_segmenter(str(path), batch_size=12), images) <= 1
@@ -80,7 +111,7 @@ def test_export_is_reproducible(network, tflite_path, tmp_path):
 
 class TestWrongUse:
     def test_weights(self, network, tmp_path):
-        with pytest.raises(ValueError, match="weights='int4' must be 'float16', 'float32' or 'int8'"):
+        with pytest.raises(ValueError, match="weights='int4' must be 'float16', 'float32', 'int8' or 'dynamic'"):
             export_litert(network, tmp_path / "net.tflite", weights="int4")
 
     def test_int8_without_images(self, network, tmp_path):

@@ -261,6 +261,27 @@ def test_onnx_logits(saliency_path):
     assert (masks[0] == 0).all() and (masks[1] == 255).all()
 
 
+class TestForeignOnnx:
+    """Half precision, free axes, several outputs, a map smaller than the input."""
+
+    def predict(self, path, **settings):
+        plain_pixels = {"mean": (0, 0, 0), "std": (1, 1, 1)}
+        backend = OnnxBackend(path.read_bytes(), SaliencySettings(size=SIZE, **plain_pixels, **settings))
+        image = np.zeros((1, SIZE, SIZE, 3), np.uint8)
+        image[:, :, SIZE // 2 :] = 255
+        return backend.predict(image)[0][0]
+
+    def test_the_first_output_is_enlarged(self, foreign_saliency_path):
+        mask = self.predict(foreign_saliency_path)
+        assert mask.shape == (SIZE, SIZE)
+        assert (mask[:, : SIZE // 2 - 1] == 0).all() and (mask[:, SIZE // 2 + 1 :] == 255).all()
+
+    def test_another_output_by_name(self, foreign_saliency_path):
+        mask = self.predict(foreign_saliency_path, output_name="fine", output="logit")
+        assert (mask[:, : SIZE // 2] == 128).all()
+        assert (mask[:, SIZE // 2 :] == 69).all()  # 255 / (1 + e)
+
+
 class TestHandler:
     def test_arguments_are_checked(self):
         with pytest.raises(ValueError, match="batch_size=0"):

@@ -106,6 +106,19 @@ class TestSaliency:
         assert (settings.mean, settings.std, settings.output) == ((0.5, 0.5, 0.5), (1, 1, 1), "logit")
         assert settings.size == SIZE
 
+    def test_free_axes_need_a_size(self, foreign_saliency_path, tmp_path):
+        path = shutil.copy(foreign_saliency_path, tmp_path / "net.onnx")
+        assert "its input is of any size" in one_line_error(path)
+        path.with_suffix(".yaml").write_text("size: 128\noutput_name: fine\n")
+        settings = resolve_model(str(path)).saliency
+        assert (settings.size, settings.output_name) == (128, "fine")
+        path.with_suffix(".yaml").write_text("size: 128\noutput_name: finest\n")
+        assert "output_name='finest' has to be one of coarse, fine" in one_line_error(path)
+
+    def test_a_size_that_the_file_does_not_take(self, path):
+        path.with_suffix(".yaml").write_text("size: 128")
+        assert "size=128, but the file's input is [1, 3, 64, 64]" in one_line_error(path)
+
     @pytest.mark.parametrize(
         ("text", "message"),
         [

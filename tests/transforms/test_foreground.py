@@ -102,3 +102,15 @@ def test_sampling_small_planes_is_what_resizing_gives():
     sampled = sample_planes(planes, rows, columns, (20 / 70, 30 / 90))
     resized = cv2.resize(planes, (90, 70), interpolation=cv2.INTER_LINEAR)
     np.testing.assert_allclose(sampled.reshape(70, 90, 4), resized, atol=0.03)
+
+
+@pytest.mark.parametrize("shape", [(61, 43), (721, 33), (1501, 41)])
+def test_odd_sizes_are_halved_without_a_shift(shape):
+    """Colours that are the same everywhere are found, also at the last row and column."""
+    alpha = np.full(shape, 255, np.uint8)
+    alpha[: shape[0] // 2] = 0
+    alpha = cv2.blur(alpha, (3, 3))
+    share = alpha[..., None] / 255
+    image = np.round(np.array((200, 40, 90)) * share + np.array((20, 220, 120)) * (1 - share)).astype(np.uint8)
+    found = estimate_foreground(image, alpha)
+    assert np.abs(found[alpha > 0].astype(int) - (200, 40, 90)).max() <= 2

@@ -1,8 +1,14 @@
 """Tests of transforms/local_regression.py."""
 
 import numpy as np
+import pytest
 
-from transforms.local_regression import colour_planes, regress_on_colour, solve_symmetric
+from transforms.local_regression import Colours, box_mean, regress_on_colour, solve_symmetric, take
+
+
+def picture_of(height, width):
+    image = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    return Colours.of(image), image / 255 - 0.5
 
 
 def test_systems_are_solved():
@@ -10,28 +16,35 @@ def test_systems_are_solved():
     roots = rng.random((50, 3, 3))
     matrices = roots @ roots.transpose(0, 2, 1) + 0.1 * np.eye(3)
     x = rng.random((50, 3))
-    upper = [matrices[:, i, j] for i, j in ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))]
-    found = np.stack(solve_symmetric(upper, list(x.T), 0.5), axis=-1)
+    upper = np.stack([matrices[:, i, j] for i, j in ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))])
+    found = solve_symmetric(upper, x.T, 0.5).T
     np.testing.assert_allclose(found, np.linalg.solve(matrices + 0.5 * np.eye(3), x[..., None])[..., 0])
 
 
-def test_a_linear_target_is_explained_and_found():
-    rng = np.random.default_rng(0)
-    colours = colour_planes(rng.integers(0, 256, (40, 30, 3), dtype=np.uint8))
-    target = (0.5 * colours[0] - 0.2 * colours[1] + 0.1 * colours[2] + 0.4).astype(np.float32)
-    weight = rng.random((40, 30)).astype(np.float32)
-    where = np.nonzero(np.ones((40, 30)))
-    slopes, offset, explained = regress_on_colour(colours, target, weight, 4, 1e-6, where)
-    np.testing.assert_allclose(np.stack(slopes).mean(axis=1), (0.5, -0.2, 0.1), atol=1e-3)
-    np.testing.assert_allclose(offset, 0.4, atol=2e-3)
+@pytest.mark.parametrize("weighted", [True, False])
+def test_a_linear_target_is_explained_and_found(weighted):
+    colours, channels = picture_of(40, 30)
+    target = (channels @ (0.5, -0.2, 0.1) + 0.4).astype(np.float32)
+    weight = np.random.default_rng(1).random((40, 30)).astype(np.float32) if weighted else None
+    model, explained = regress_on_colour(colours, target, weight, 4, 1e-6, np.arange(40 * 30))
+    np.testing.assert_allclose(model.mean(axis=1), (0.4, 0.5, -0.2, 0.1), atol=2e-3)
     assert explained.min() > 0.9
 
 
 def test_pixels_without_weight_do_not_count():
-    rng = np.random.default_rng(0)
-    colours = colour_planes(rng.integers(0, 256, (30, 30, 3), dtype=np.uint8))
-    target = colours[0].copy()
+    colours, channels = picture_of(30, 30)
+    target = channels[..., 0].astype(np.float32)
     weight = np.ones((30, 30), np.float32)
     target[10:12], weight[10:12] = 99, 0
-    slopes, _, _ = regress_on_colour(colours, target, weight, 5, 1e-6, (np.array([15]), np.array([15])))
-    np.testing.assert_allclose(np.ravel(slopes), (1, 0, 0), atol=1e-3)
+    model, _ = regress_on_colour(colours, target, weight, 5, 1e-6, np.array([15 * 30 + 15]))
+    np.testing.assert_allclose(model[:, 0], (0, 1, 0, 0), atol=1e-3)
+
+
+def test_pixels_are_read_by_their_place():
+    planes = np.arange(24, dtype=np.float32).reshape(3, 4, 2)
+    np.testing.assert_array_equal(take(planes, np.array([5, 11])), [[10, 22], [11, 23]])
+    np.testing.assert_array_equal(take(planes[..., 0].copy(), np.array([5, 11])), [10, 22])
+
+
+def test_the_frame_is_mirrored():
+    assert box_mean(np.array([[9, 0, 0]], np.uint8), 1).tolist() == [[6, 3, 0]]

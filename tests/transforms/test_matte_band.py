@@ -7,9 +7,9 @@ from transforms.matte_band import solve_band
 
 
 def alpha_of(image, mask, reach=4):
-    models, band, product = solve_band(image, mask, reach)
+    models, band, product = solve_band(image, np.round(255 * mask).astype(np.uint8), reach)
     colours = image.astype(np.float32) / 255 - 0.5
-    alpha = (models[..., :3] * colours).sum(-1) + models[..., 3]
+    alpha = models[..., 0] + (models[..., 1:] * colours).sum(-1)
     return np.where(band, alpha, product), band
 
 
