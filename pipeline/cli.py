@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NoReturn
 
 from pipeline.version import __version__
@@ -23,6 +23,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser() -> argparse.ArgumentParser:
+    from pipeline.exporting import add_export_arguments
     from pipeline.options import add_run_arguments
 
     parser = _Parser(
@@ -63,24 +64,58 @@ def _parser() -> argparse.ArgumentParser:
     train = commands.add_parser("train", help="train a model", allow_abbrev=False)
     models = train.add_subparsers(dest="model", required=True, metavar="MODEL", parser_class=_Parser)
     segmentation = models.add_parser("segmentation", help="the segmentation network", allow_abbrev=False)
-    segmentation.add_argument("--clothing", required=True, help="folder of Parquet files: id, seller, split, image")
-    segmentation.add_argument("--products", required=True, help="folder of Parquet files: id, source, kind, image")
-    segmentation.add_argument("--masks", required=True, help="Parquet file: id, mask, doubtful")
-    segmentation.add_argument("--output", required=True, help="folder for weights, checkpoints and curves")
-    segmentation.add_argument("--rendered", default="", help="folder made by packshot samples --container parquet")
-    segmentation.add_argument("--config", help="YAML file of training settings (default: those of the shipped weights)")
+    segmentation.add_argument(
+        "--config", default="packshot-seg",
+        help="YAML file of settings, or the name of a recipe: packshot-seg (default) or fine-tune",
+    )  # fmt: skip
+    segmentation.add_argument("--output", help="folder for datasets, weights, checkpoints and curves")
+    segmentation.add_argument(
+        "--catalogue", "--clothing", dest="catalogue", help="photos to learn from: Parquet file, folder or glob"
+    )
+    segmentation.add_argument("--id_column", help="the catalogue's column of ids (default: id)")
+    segmentation.add_argument("--image_column", help="its column of images (default: image)")
+    segmentation.add_argument("--group_column", help="its column of sellers, studios or shoots (default: seller)")
+    segmentation.add_argument("--masks", help="Parquet file of masks drawn by hand: id, mask, doubtful")
+    segmentation.add_argument("--products", help="clean product shots to cut out: Parquet with id, source, kind, image")
+    segmentation.add_argument("--rendered", help="folder made by packshot samples --container parquet")
+    segmentation.add_argument("--reviewed", help="Parquet file of reviewed labels: id, mask, weight, verdict")
+    segmentation.add_argument("--init", help="weights to start from: packshot-seg, or a .keras or .weights.h5 file")
+    segmentation.add_argument("--precision", help="float32, mixed_bfloat16 or mixed_float16")
+    segmentation.add_argument("--seed", type=int, help="of initial weights and all samples")
+    segmentation.add_argument("--workers", type=int, help="threads that label photos and make samples (default: 2)")
+    segmentation.add_argument("--tensorboard", action="store_true", default=None, help="write curves for TensorBoard")
     segmentation.set_defaults(handle=_train_segmentation)
 
     evaluate = commands.add_parser("evaluate", help="measure a model", allow_abbrev=False)
     subjects = evaluate.add_subparsers(dest="subject", required=True, metavar="SUBJECT", parser_class=_Parser)
-    masks = subjects.add_parser("segmentation", help="masks against masks drawn by hand", allow_abbrev=False)
-    masks.add_argument("--photos", required=True, help="folder of Parquet files: id, category, image")
-    masks.add_argument("--masks", required=True, help="Parquet file: id, mask; seller_seen and doubtful make slices")
+    masks = subjects.add_parser(
+        "segmentation", help="masks, mattes and empty photos against truth", allow_abbrev=False,
+        description="Measures a segmentation model as the job runs it, on whatever of these is given.",
+    )  # fmt: skip
+    masks.add_argument("--photos", help="folder of Parquet files: id, image; seller, category and source make slices")
+    masks.add_argument("--masks", help="Parquet file: id, mask; verdict, seller_seen and doubtful are heeded")
+    masks.add_argument("--composites", help="folder of Parquet files of clean product shots: id, source, image")
+    masks.add_argument("--composite_sources", help="sources no training has seen, parted by commas")
+    masks.add_argument("--composite_without", help="ids of product shots to leave out, parted by commas")
+    masks.add_argument("--composite_masks", help="hand-drawn masks of product shots: id, mask, verdict; no rule then")
+    masks.add_argument("--composite_count", type=int, help="composites of each kind of cut-out (default: 160)")
+    masks.add_argument("--grounds", help="photos with masks whose empty parts become grounds (default: --photos)")
+    masks.add_argument("--rendered", help="folder made by packshot samples, of a seed that no training has seen")
+    masks.add_argument("--sets", help="of hand,composites,hand_composites,rendered,empty (default: all there is for)")
     masks.add_argument("--model", default="packshot-seg", help="model by name or path (default: packshot-seg)")
-    masks.add_argument("--baselines", action="store_true", help="measure GrabCut and flood fill on the same photos")
-    masks.add_argument("--sheet", help="write a PNG of the worst masks here")
+    masks.add_argument("--compare", action="append", metavar="MODEL", help="measure this one too; may be repeated")
+    masks.add_argument("--baselines", action="store_true", help="measure GrabCut and flood fill on the same pictures")
+    masks.add_argument("--limit", type=int, help="measure at most so many pictures of each set")
+    masks.add_argument("--seed", type=int, help="of the composites (default: 0)")
+    masks.add_argument("--sheet", help="write contact sheets here; the set's name is added to the file's")
     masks.add_argument("--json", help="write all figures here")
     masks.set_defaults(handle=_evaluate_segmentation)
+
+    export = commands.add_parser("export", help="turn a trained network into files that serve", allow_abbrev=False)
+    networks = export.add_subparsers(dest="network", required=True, metavar="MODEL", parser_class=_Parser)
+    serving = networks.add_parser("segmentation", help="the segmentation network", allow_abbrev=False)
+    add_export_arguments(serving)
+    serving.set_defaults(handle=_export_segmentation)
     return parser
 
 
@@ -215,14 +250,11 @@ def _samples(parsed: argparse.Namespace, _: list[str]) -> int:
 
 
 def _train_segmentation(parsed: argparse.Namespace, _: list[str]) -> int:
-    import yaml
-
-    from models.segmentation.train import TrainingConfig, train
+    from models.segmentation.settings import TrainingConfig, override, read_recipe
+    from models.segmentation.train import train
 
     try:
-        settings = yaml.safe_load(Path(parsed.config).read_text()) if parsed.config else {}
-        places = {name: getattr(parsed, name) for name in ("clothing", "products", "masks", "output", "rendered")}
-        config = TrainingConfig.from_mapping({**(settings or {}), **places})
+        config = TrainingConfig.from_mapping(override(read_recipe(parsed.config), vars(parsed)))
         path = train(config)
     except (ValueError, OSError) as error:
         return _wrong_usage(error)
@@ -231,11 +263,27 @@ def _train_segmentation(parsed: argparse.Namespace, _: list[str]) -> int:
 
 
 def _evaluate_segmentation(parsed: argparse.Namespace, _: list[str]) -> int:
-    from pipeline.evaluate import evaluate_segmentation
+    from pipeline.evaluation import EvaluationConfig, evaluate_segmentation
 
+    given = {field.name: getattr(parsed, field.name, None) for field in dataclasses.fields(EvaluationConfig)}
+    for name in ("composite_sources", "composite_without", "sets"):
+        given[name] = tuple(part.strip() for part in (given[name] or "").split(",") if part.strip())
+    given["compare"] = tuple(given["compare"] or ())
     try:
-        print(evaluate_segmentation(parsed.photos, parsed.masks, parsed.model, baselines=parsed.baselines,
-                                    sheet=parsed.sheet, figures=parsed.json))  # fmt: skip
+        print(evaluate_segmentation(EvaluationConfig(**{k: v for k, v in given.items() if v is not None})))
+    except (ValueError, OSError) as error:
+        return _wrong_usage(error)
+    return OK
+
+
+def _export_segmentation(parsed: argparse.Namespace, _: list[str]) -> int:
+    from pipeline.exporting import ExportConfig, export_segmentation
+
+    given = {field.name: getattr(parsed, field.name) for field in dataclasses.fields(ExportConfig)
+             if hasattr(parsed, field.name)}  # fmt: skip
+    given["forms"] = tuple(form.strip() for form in parsed.forms.split(",") if form.strip())
+    try:
+        print(export_segmentation(ExportConfig(**given)))
     except (ValueError, OSError) as error:
         return _wrong_usage(error)
     return OK
