@@ -62,6 +62,7 @@ class TrainingConfig:
       init: weights to start from: a name of the model registry, or a ``.keras`` or ``.weights.h5`` file. Empty to
         start from scratch.
       rounds: what to train, in order.
+      averaged_rounds: so many of the last rounds' weights are averaged into what is exported.
       batch_size: pictures a step.
       weight_decay: of AdamW, decoupled.
       averaging: momentum of the average of the weights, which is what is exported, 0..1.
@@ -89,6 +90,7 @@ class TrainingConfig:
         Round(192, 1200, 8e-4, relabel=True),
         Round(256, 350, 3e-4, relabel=True, rendered=True),
     )
+    averaged_rounds: int = 1
     batch_size: int = 16
     weight_decay: float = 0.02
     averaging: float = 0.998
@@ -111,6 +113,10 @@ class TrainingConfig:
             raise ValueError(f"development_percent={self.development_percent!r} must be at least 0 and below 100")
         if not self.rounds:
             raise ValueError("rounds=[] must name at least one round")
+        if not 1 <= self.averaged_rounds <= len(self.rounds):
+            raise ValueError(
+                f"averaged_rounds={self.averaged_rounds!r} must be from 1 to {len(self.rounds)}, the rounds"
+            )
         if not self.output:
             raise ValueError("output is empty; name the folder for weights, checkpoints and curves")
 

@@ -160,6 +160,30 @@ def test_weights_to_start_from_are_those_of_the_file(config, sets, exported, tmp
         np.testing.assert_allclose(a.numpy(), b.numpy(), atol=1e-6)
 
 
+def test_a_compact_file_holds_the_weights_at_half_precision(tmp_path):
+    network = build_network(TINY)
+    before = network.get_weights()
+    training.save_compactly(network, tmp_path / "net.keras")
+    after = keras.models.load_model(tmp_path / "net.keras").get_weights()
+    for own, kept, read in zip(before, network.get_weights(), after, strict=True):
+        np.testing.assert_array_equal(own, kept)
+        np.testing.assert_array_equal(own.astype(np.float16), read)
+    assert [file.name for file in tmp_path.iterdir()] == ["net.keras"]
+
+
+def test_the_last_rounds_are_averaged(config, sets, tmp_path):
+    rounds = (Round(64, 1, 1e-2), Round(64, 1, 1e-2))
+    apart = [
+        dataclasses.replace(config, output=str(tmp_path / str(n)), rounds=rounds[: n + 1], steps_per_epoch=1)
+        for n in range(2)
+    ]
+    together = dataclasses.replace(apart[1], output=str(tmp_path / "both"), averaged_rounds=2)
+    for one in (*apart, together):
+        train(one)
+    for first, second, mean in zip(*map(weights_of, (*apart, together)), strict=True):
+        np.testing.assert_allclose((first + second) / 2, mean, rtol=2e-3, atol=1e-3)
+
+
 def test_weights_of_another_network_are_refused(config, tmp_path):
     with pytest.raises(ValueError, match="init='packshot-seg' does not hold weights of the network"):
         train(dataclasses.replace(config, init="packshot-seg", output=str(tmp_path)))
