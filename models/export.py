@@ -89,17 +89,16 @@ def resized(model: keras.Model, size: int) -> keras.Model:
     Raises:
       ValueError: the network has another shape, or the size does not fit.
     """
-    from models.segmentation.network import NetworkConfig, build_network
+    from models.segmentation.network import NetworkConfig, with_size
 
-    other = build_network(NetworkConfig(size=size))
+    config = NetworkConfig(size=size)
     try:
-        other.set_weights(model.get_weights())
+        return with_size(model, config, size)
     except ValueError as error:
         raise ValueError(
             f"the model {model.name!r} cannot be rebuilt for size {size}: its weights are not those of the default "
             f"NetworkConfig; export it at its own size, {model.input.shape[1]}"
         ) from error
-    return other
 
 
 class ServingModule(tf.Module):

@@ -10,6 +10,7 @@ import dataclasses
 import cv2
 import numpy as np
 
+from models.metrics.segmentation import intersection_over_union
 from models.segmentation import teacher
 from models.segmentation.examples import square
 
@@ -48,11 +49,6 @@ def decode(content: bytes, flags: int = cv2.IMREAD_COLOR_RGB, what: str = "photo
     return picture
 
 
-def _intersection_over_union(a: np.ndarray, b: np.ndarray) -> float:
-    union = np.count_nonzero(a | b)
-    return np.count_nonzero(a & b) / union if union else 1.0
-
-
 def label_by_agreement(content: bytes) -> Labelled:
     """Labels a catalogue photo by two runs of GrabCut that differ in colour space and border.
 
@@ -68,7 +64,7 @@ def label_by_agreement(content: bytes) -> Labelled:
     second = teacher.grabcut_from_border(lab, border=0.07, longest=_TEACHER_SIDE, iterations=4, seed=1)
     label, other = square(first), square(second)
     a, b = label > 127, other > 127
-    if _intersection_over_union(a, b) < _SURE_AGREEMENT or not 0.04 < a.mean() < 0.92:
+    if intersection_over_union(a, b) < _SURE_AGREEMENT or not 0.04 < a.mean() < 0.92:
         return Labelled(square(image), label, np.zeros_like(label))
     return Labelled(square(image), label, np.where(a == b, 255, 0).astype(np.uint8))
 
@@ -127,7 +123,7 @@ def cut_out(content: bytes, *, white_ground: bool) -> Labelled:
     touching = rim.mean() > 0.02
     if touching and not white_ground:
         raise Unusable("a studio's floor and shadow are joined to the product at the frame")
-    if not touching and _intersection_over_union(flooded > 0, cut > 0) < 0.88:
+    if not touching and intersection_over_union(flooded > 0, cut > 0) < 0.88:
         raise Unusable("flood fill and GrabCut disagree")
     mask = flooded if touching else np.where((flooded > 0) & (cut > 0), 255, 0).astype(np.uint8)
     mask = _without_crumbs(cv2.morphologyEx(mask, cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3))))

@@ -7,12 +7,9 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import cv2
 import numpy as np
-import pyarrow.parquet as pq
 
 WORKING_SIZE = 320
 LARGE_GROUP = 40  # holding out a seller of more photos would cost training more than it tells
@@ -69,20 +66,6 @@ class Examples:
 def held_out(group: str, percent: int) -> bool:
     """Tells whether a seller or source belongs to the development split, the same on every machine."""
     return int(hashlib.sha256(group.encode()).hexdigest()[:8], 16) % 100 < percent
-
-
-def read_rows(folder: Path, columns: Sequence[str], pattern: str = "*.parquet") -> Iterator[dict]:
-    """Yields the rows of a folder's Parquet files, in the order of their names.
-
-    Raises:
-      FileNotFoundError: the folder has no Parquet files.
-    """
-    files = sorted(Path(folder).glob(pattern))
-    if not files:
-        raise FileNotFoundError(f"no Parquet files in {str(folder)!r}; name the folder that holds them")
-    for file in files:
-        for batch in pq.ParquetFile(file).iter_batches(64, columns=list(columns)):
-            yield from batch.to_pylist()
 
 
 def square(picture: np.ndarray, size: int = WORKING_SIZE) -> np.ndarray:

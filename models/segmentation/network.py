@@ -109,3 +109,19 @@ def build_network(config: NetworkConfig | None = None) -> keras.Model:
             coarse = layers.Conv2D(1, 1, dtype="float32", name="coarse")(x)
     mask = layers.Conv2D(1, 3, padding="same", dtype="float32", name="mask")(x)
     return keras.Model(image, {"mask": mask, "coarse": coarse, "presence": presence}, name="packshot_segmentation")
+
+
+def with_size(network: keras.Model, config: NetworkConfig, size: int) -> keras.Model:
+    """Builds the network anew for pictures of another size, with the same weights.
+
+    Args:
+      network: of ``build_network``.
+      config: its shape; its size does not matter.
+      size: side of the square input in pixels, a multiple of 32 and at least 64.
+
+    Raises:
+      ValueError: the weights are not of that shape, or the size does not fit.
+    """
+    resized = build_network(dataclasses.replace(config, size=size))
+    resized.set_weights(network.get_weights())
+    return resized

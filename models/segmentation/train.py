@@ -25,7 +25,7 @@ from models.segmentation.augment import SampleMaker
 from models.segmentation.averaging import AveragingAdamW
 from models.segmentation.examples import Examples, square
 from models.segmentation.feeding import BatchMaker, batches
-from models.segmentation.network import NetworkConfig, build_network
+from models.segmentation.network import build_network, with_size
 from models.segmentation.progress import Checkpoints, Curves
 from models.segmentation.settings import Round, TrainingConfig, round_fingerprint
 
@@ -211,12 +211,6 @@ def _computing_in(precision: str) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-def _with_size(network: keras.Model, config: NetworkConfig, size: int) -> keras.Model:
-    resized = build_network(dataclasses.replace(config, size=size))
-    resized.set_weights(network.get_weights())
-    return resized
-
-
 def _initial_network(config: TrainingConfig) -> tuple[keras.Model, str]:
     """Returns the network at its first size, and what it starts from."""
     network = build_network(dataclasses.replace(config.network, size=config.rounds[0].size))
@@ -275,7 +269,7 @@ def train(config: TrainingConfig) -> Path:
         fingerprint = round_fingerprint(config, number, f"{start}+{sets.fingerprint}")
         finished = output / "rounds" / f"{number}-{fingerprint}.weights.h5"
         with _computing_in(config.precision):
-            network = _with_size(network, config.network, stage.size)
+            network = with_size(network, config.network, stage.size)
             if finished.exists():
                 print(f"round {number}: trained before with the same settings, {finished} is used")
                 network.load_weights(finished)
@@ -284,7 +278,7 @@ def train(config: TrainingConfig) -> Path:
         first_step += stage.steps
         ends.append(network.get_weights())
     network.set_weights(averaged(ends[-config.averaged_rounds :]))
-    return _export(_with_size(network, config.network, config.network.size), sets.development, output)
+    return _export(with_size(network, config.network, config.network.size), sets.development, output)
 
 
 def averaged(ends: list[list[np.ndarray]]) -> list[np.ndarray]:

@@ -1,5 +1,4 @@
 import numpy as np
-import pytest
 
 from models.segmentation import examples
 from models.segmentation.examples import Examples
@@ -11,11 +10,6 @@ def test_the_development_split_is_a_matter_of_the_name_alone():
     assert 0.17 < np.mean(away) < 0.23
     assert away == [examples.held_out(name, 20) for name in names]
     assert all(not a or examples.held_out(n, 30) for n, a in zip(names, away, strict=True))
-
-
-def test_a_folder_without_parquet_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no Parquet files"):
-        list(examples.read_rows(tmp_path, ["id"]))
 
 
 def test_examples_are_taken_with_all_that_belongs_to_them():
