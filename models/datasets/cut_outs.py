@@ -25,7 +25,7 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from models.datasets import labelling, parquet
-from models.datasets.labelling import Labelled, Unusable
+from models.datasets.labelling import Labelled, NoPlainGround, Unusable
 from models.datasets.parquet import RowGroup
 from models.datasets.plan import DEVELOPMENT, TRAIN, Photo, Plan
 from models.segmentation.examples import WORKING_SIZE, Examples
@@ -42,7 +42,8 @@ class LabelPhotos(beam.DoFn):
     """Reads a row group and labels its photos.
 
     Yields ``(key, example)`` to the output of the photo's split, and ``{"id", "reason"}`` to the output ``left_out``
-    for what cannot be used.
+    for what cannot be used. A product shot that no rule can cut out goes to both: its example has no label that
+    counts, until somebody gives it one (``models.datasets.reviewed``).
 
     Args:
       plan: what to read and how to label it.
@@ -64,7 +65,9 @@ class LabelPhotos(beam.DoFn):
             except (Unusable, OSError, cv2.error) as error:
                 self._unusable.inc()
                 yield beam.pvalue.TaggedOutput(_LEFT_OUT, {"id": photo.id, "reason": " ".join(str(error).split())})
-                continue
+                if not isinstance(error, NoPlainGround):
+                    continue
+                labelled = error.unlabelled
             example = {"id": photo.id, "group": photo.group, "kind": plan.kind, **_encoded(labelled)}
             yield beam.pvalue.TaggedOutput(plan.split_of(photo.group), (f"{plan.kind}/{photo.id}", example))
 

@@ -21,7 +21,7 @@ import numpy as np
 from models import registry
 from models.metrics.segmentation import intersection_over_union
 from models.segmentation import losses
-from models.segmentation.augment import SampleMaker
+from models.segmentation.augment import SampleMaker, whole_products
 from models.segmentation.averaging import AveragingAdamW
 from models.segmentation.examples import Examples, square
 from models.segmentation.feeding import BatchMaker, batches
@@ -40,8 +40,8 @@ class TrainingSets:
 
     Attributes:
       sellers: catalogue photos with labels of a teacher.
-      hand: catalogue photos with masks that a person drew or approved.
-      cut_outs: cut-outs of clean product shots.
+      hand: photos with masks that a person drew or approved, of the catalogue and of products.
+      cut_outs: cut-outs of product shots.
       rendered: rendered photos.
       development: photos of groups of which nothing is trained on: those with hand masks if there are any, else
         those with a trusted label.
@@ -91,10 +91,12 @@ def load_examples(config: TrainingConfig) -> TrainingSets:
         development = sellers[DEVELOPMENT].take(sellers[DEVELOPMENT].trusted)
     # a photo with a mask drawn by hand needs no other label, and one that a person approved is worth as much
     others = sellers[TRAIN].take(~np.isin(sellers[TRAIN].ids, hand[TRAIN].ids))
+    shots = products[TRAIN].take(products[TRAIN].trusted)
+    approved = shots.take(shots.reviewed)
     return TrainingSets(
         others.take(~others.reviewed),
-        hand[TRAIN].joined(others.take(others.reviewed & others.trusted)),
-        products[TRAIN].take(products[TRAIN].trusted),
+        hand[TRAIN].joined(others.take(others.reviewed & others.trusted)).joined(approved),
+        shots.take(~shots.reviewed).joined(approved.take(whole_products(approved, sure=0.9))),
         rendered[TRAIN],
         development,
         "+".join(fingerprints),

@@ -53,6 +53,16 @@ def test_a_clean_shot_is_cut_out(shot):
     assert_is(labelling.cut_out(encoded(image), white_ground=True), mask, 0.95)
 
 
+def test_holes_through_which_white_ground_is_seen_are_ground_and_pale_cloth_is_not():
+    image = np.full((120, 160, 3), 255, np.uint8)
+    image[20:100, 40:120] = (20, 20, 90)
+    image[30:60, 50:80] = 255
+    image[70:95, 50:110] = np.random.default_rng(0).normal(246, 3, (25, 60, 3)).clip(0, 255)
+    label = labelling.cut_out(encoded(image), white_ground=True).label
+    at = lambda y, x: label[y * 320 // 120, x * 320 // 160]
+    assert at(45, 65) == 0 and at(82, 80) == 255 and at(65, 100) == 255
+
+
 def test_alpha_is_taken_as_it_is(shot):
     image, mask = shot
     labelled = labelling.cut_out(encoded(np.dstack([image, mask])), white_ground=False)
@@ -62,8 +72,9 @@ def test_alpha_is_taken_as_it_is(shot):
 
 def test_no_cut_out_without_a_plain_ground():
     noise = np.random.default_rng(0).integers(0, 256, (100, 100, 3), np.uint8)
-    with pytest.raises(Unusable, match="plain ground"):
+    with pytest.raises(labelling.NoPlainGround, match="plain ground") as refused:
         labelling.cut_out(encoded(noise), white_ground=True)
+    assert refused.value.unlabelled.image.std() > 0 and not refused.value.unlabelled.weight.any()
 
 
 def test_only_on_white_may_a_product_touch_the_frame(shot):

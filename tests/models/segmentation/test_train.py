@@ -14,12 +14,13 @@ import tensorflow as tf
 sys.path.insert(0, str(Path(__file__).parent))
 import catalogue  # noqa: E402
 
+from models.datasets.sources import Products  # noqa: E402
 from models.segmentation import train as training  # noqa: E402
 from models.segmentation.network import NetworkConfig, build_network  # noqa: E402
 from models.segmentation.settings import Round, TrainingConfig  # noqa: E402
 from models.segmentation.train import train  # noqa: E402
 
-TINY = NetworkConfig(64, 4, (4, 4, 4, 4), (1, 0, 0, 0), (4, 4, 4, 4))
+TINY = NetworkConfig(size=64, stem=4, widths=(4, 4, 4, 4), blocks=(1, 0, 0, 0), decoder=(4, 4, 4, 4))
 
 
 @pytest.fixture(scope="module")
@@ -222,3 +223,20 @@ def test_what_a_person_approved_counts_as_drawn_by_hand_and_what_was_rejected_is
     (found,) = sets.hand.labels[sets.hand.ids == good]
     assert found[160, 160] == 255 and found[0, 0] == 0
     assert sets.fingerprint != read.fingerprint
+
+
+def test_a_product_shot_that_only_a_person_could_cut_out_is_learnt_from(data, config, tmp_path):
+    shots, file = tmp_path / "products", tmp_path / "reviewed.parquet"
+    shots.mkdir()
+    noise = np.random.default_rng(0).integers(0, 256, (100, 100, 3), np.uint8)
+    mask = np.zeros((100, 100), np.uint8)
+    mask[20:80, 30:70] = 255
+    shot = {"id": "noisy", "source": "shop0", "kind": "studio", "image": cv2.imencode(".png", noise)[1].tobytes()}
+    pq.write_table(pa.Table.from_pylist([*pq.read_table(data / "products").to_pylist(), shot]), shots / "all.parquet")
+    row = {"id": "noisy", "verdict": "good", "mask": cv2.imencode(".png", mask)[1].tobytes()}
+    pq.write_table(pa.Table.from_pylist([row]), file)
+    config = dataclasses.replace(config, products=Products(str(shots)))
+    sets = training.load_examples(config)
+    assert "noisy" not in {*sets.cut_outs.ids, *sets.hand.ids}
+    sets = training.load_examples(dataclasses.replace(config, reviewed=str(file)))
+    assert "noisy" in sets.cut_outs.ids and "noisy" in sets.hand.ids
