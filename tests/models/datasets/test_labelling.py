@@ -59,8 +59,8 @@ def test_holes_through_which_white_ground_is_seen_are_ground_and_pale_cloth_is_n
     image[30:60, 50:80] = 255
     image[70:95, 50:110] = np.random.default_rng(0).normal(246, 3, (25, 60, 3)).clip(0, 255)
     label = labelling.cut_out(encoded(image), white_ground=True).label
-    at = lambda y, x: label[y * 320 // 120, x * 320 // 160]
-    assert at(45, 65) == 0 and at(82, 80) == 255 and at(65, 100) == 255
+    hole, pale, body = (label[y * 320 // 120, x * 320 // 160] for y, x in [(45, 65), (82, 80), (65, 100)])
+    assert (hole, pale, body) == (0, 255, 255)
 
 
 def test_alpha_is_taken_as_it_is(shot):
