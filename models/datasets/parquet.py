@@ -78,7 +78,10 @@ def _match(place: str) -> list[str]:
 
 def _hidden(uri: str, place: str) -> bool:
     given = re.split(r"[*?\[]", place, maxsplit=1)[0]  # what was named outright is wanted, whatever it is called
-    return any(part.startswith((".", "_")) for part in uri.removeprefix(given).strip("/").split("/"))
+    first, *parts = uri.removeprefix(given).split("/")
+    if given.endswith("/") or not given:
+        parts.insert(0, first)  # else it goes on with a name whose beginning was given
+    return any(part.startswith((".", "_")) for part in parts)
 
 
 def footer_digest(uri: str) -> str:
