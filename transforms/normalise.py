@@ -16,11 +16,11 @@ from typing import Any
 import cv2
 import numpy as np
 
+from transforms.backdrop import Backdrop, measure_backdrop
 from transforms.colour import LUMINANCE, ciede2000, decode_srgb8, linear_to_srgb, srgb8_to_lab
 from transforms.matte import is_meaningful
 from transforms.stage import PhotoStage
 
-_ANALYSIS_SIDE = 160  # medians need no more pixels, and averaging takes the noise out of them
 _SHIFT_SAMPLES = 4096
 _NONE = (1.0, 1.0, 1.0)
 
@@ -41,7 +41,7 @@ class Abstention(enum.StrEnum):
     DARK_BACKDROP = "dark_backdrop"  # too dark to tell its colour from noise and flare
     UNEVEN_BACKDROP = "uneven_backdrop"  # patterned, or several things
     COLOURED_BACKDROP = "coloured_backdrop"  # no common light makes white paint look like this
-    WHITER_ELSEWHERE = "whiter_elsewhere"  # the frame holds something less tinted: the backdrop is, not the light
+    DOUBTFUL_BACKDROP = "doubtful_backdrop"  # the light may have tinted it, but as well the paint
     WOULD_CLIP = "would_clip"  # gains would burn out the product's highlights
 
 
@@ -50,15 +50,14 @@ class NormaliseLimits:
     """When a backdrop is believed, and how far it may move a photo.
 
     Attributes:
-      distance: how far from the product a backdrop pixel has to be, as a fraction of the longest side: the
-        matte's own error, blur, and the coloured light that a garment throws on the ground beside it.
       least_share: share of the frame that usable backdrop pixels have to be.
-      least_luminance: of the backdrop in linear light, 0..1; 0.1 is sRGB 89.
+      least_luminance: of the backdrop in linear light, 0..1; 0.08 is sRGB 80.
       chroma_spread: largest median absolute deviation of ln R/G and of ln B/G.
       light_spread: the same of ln luminance; a lamp's fall-off passes, a pattern does not.
       warm, cool: how far along the axis of daylight and tungsten, in ln R/B, a white may be off.
       green_magenta: how far across it, in ln G over the geometric mean of R and B.
-      whiter: how much nearer to neutral (in the same logarithms) other bright pixels have to be.
+      harmless: length of a tint that may be undone whatever made it: that moves colours by less than 1 CIEDE2000.
+      belief: chance that undoing a stronger tint leaves the product no worse, 0..1, from which on it is undone.
       gain_low, gain_high: bounds of every channel's gain; beyond, the backdrop is not believed.
       dim_highlight: linear light that the frame's brightest percentile has to reach, else exposure is lifted.
       most_lift: largest factor of that lift.
@@ -67,17 +66,17 @@ class NormaliseLimits:
       most_dimming: smallest factor by which gains may be dimmed to keep the highlights.
     """
 
-    distance: float = 0.03
     least_share: float = 0.04
-    least_luminance: float = 0.1
+    least_luminance: float = 0.08
     chroma_spread: float = 0.12
-    light_spread: float = 0.4
-    warm: float = 0.26
-    cool: float = 0.26
-    green_magenta: float = 0.06
-    whiter: float = 0.06
-    gain_low: float = 0.7
-    gain_high: float = 1.4
+    light_spread: float = 0.5
+    warm: float = 0.75
+    cool: float = 0.6
+    green_magenta: float = 0.12
+    harmless: float = 0.07
+    belief: float = 0.9
+    gain_low: float = 0.6
+    gain_high: float = 1.7
     dim_highlight: float = 0.45
     most_lift: float = 1.25
     clip_level: float = 0.97
@@ -91,6 +90,11 @@ class NormaliseLimits:
                 raise ValueError(f"{field.name}={value!r} has to be above 0")
         if not self.gain_low <= 1 <= self.gain_high:
             raise ValueError(f"gains from {self.gain_low!r} to {self.gain_high!r} have to include 1")
+
+    @classmethod
+    def for_neutral_paint(cls) -> NormaliseLimits:
+        """Returns limits for photos whose backdrops are known to be white or grey: every tint is the light's."""
+        return cls(belief=1e-9, chroma_spread=0.25, light_spread=1.0, green_magenta=0.2)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,16 +124,6 @@ def _abstain(reason: Abstention, backdrop: np.ndarray | None = None) -> Gains:
     return Gains(Method.NONE, backdrop=None if backdrop is None else _triple(backdrop), abstention=reason)
 
 
-def _tint(linear: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Warmth, ln R/B, and greenness, ln G over the geometric mean of R and B, of linear colours (..., 3)."""
-    red, green, blue = np.moveaxis(np.log(np.maximum(linear, 1e-4)), -1, 0)
-    return red - blue, green - (red + blue) / 2
-
-
-def _spread(values: np.ndarray) -> float:
-    return float(np.median(np.abs(values - np.median(values))))
-
-
 def estimate_gains(image: np.ndarray, alpha: np.ndarray, limits: NormaliseLimits | None = None) -> Gains:
     """Estimates the gains that make a grey backdrop neutral and a dim photo lighter.
 
@@ -142,71 +136,49 @@ def estimate_gains(image: np.ndarray, alpha: np.ndarray, limits: NormaliseLimits
       The gains, or none and the reason for it.
     """
     limits = limits or NormaliseLimits()
-    height, width = alpha.shape
-    scale = min(1.0, _ANALYSIS_SIDE / max(height, width))
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    alpha = cv2.resize(alpha, size, interpolation=cv2.INTER_AREA)
-    product = alpha > 230
-    if not product.any():
+    found = measure_backdrop(image, alpha, limits.least_share)
+    if not found.product.any():
         return _abstain(Abstention.NO_PRODUCT)
-
-    reach = max(1, round(limits.distance * max(size)))
-    near = cv2.dilate((alpha > 5).astype(np.uint8), np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)) > 0
-    unclipped = (image.max(axis=-1) < 250) & (image.min(axis=-1) > 5)
-    linear = decode_srgb8(image)
-    ground = linear[~near & unclipped]
-    if len(ground) < max(16, limits.least_share * alpha.size):
+    if found.colour is None:
         return _abstain(Abstention.LITTLE_BACKDROP)
-    luminance = ground @ LUMINANCE
-    # shadows take another light than the lit ground: sky, or what the product throws back
-    lit = ground[luminance >= 0.85 * np.median(luminance)]
-    backdrop = np.median(lit, axis=0)
-
-    if backdrop @ LUMINANCE < limits.least_luminance:
-        return _abstain(Abstention.DARK_BACKDROP, backdrop)
-    warmth, greenness = _tint(backdrop)
-    if not -limits.cool <= warmth <= limits.warm or abs(greenness) > limits.green_magenta:
-        return _abstain(Abstention.COLOURED_BACKDROP, backdrop)
-    ground_tint = _tint(ground)
-    if max(_spread(tint) for tint in ground_tint) > limits.chroma_spread or (
-        _spread(np.log(np.maximum(luminance, 1e-4))) > limits.light_spread
-    ):
-        return _abstain(Abstention.UNEVEN_BACKDROP, backdrop)
-    if _whiter_elsewhere(linear[unclipped], backdrop, limits):
-        return _abstain(Abstention.WHITER_ELSEWHERE, backdrop)
-    return _bounded_gains(linear, product, backdrop, limits)
+    doubt = _doubt(found, float(found.colour @ LUMINANCE), limits)
+    return _abstain(doubt, found.colour) if doubt else _bounded_gains(found, found.colour, limits)
 
 
-def _whiter_elsewhere(pixels: np.ndarray, backdrop: np.ndarray, limits: NormaliseLimits) -> bool:
-    """Tells whether a fair part of what is as bright as the backdrop is nearer to neutral than it."""
-    bright = pixels[pixels @ LUMINANCE > 0.9 * (backdrop @ LUMINANCE)]
-    own = np.hypot(*_tint(backdrop))
-    others = np.hypot(*_tint(bright))
-    return bool(np.mean(others < own - limits.whiter) > 0.03)
+def _doubt(backdrop: Backdrop, luminance: float, limits: NormaliseLimits) -> Abstention | None:
+    """Says why a backdrop is not believed, or None where it is."""
+    if luminance < limits.least_luminance:
+        return Abstention.DARK_BACKDROP
+    if not -limits.cool <= backdrop.warmth <= limits.warm or abs(backdrop.greenness) > limits.green_magenta:
+        return Abstention.COLOURED_BACKDROP
+    if backdrop.chroma_spread > limits.chroma_spread or backdrop.light_spread > limits.light_spread:
+        return Abstention.UNEVEN_BACKDROP
+    if backdrop.tint > limits.harmless and backdrop.belief < limits.belief:
+        return Abstention.DOUBTFUL_BACKDROP
+    return None
 
 
-def _bounded_gains(linear: np.ndarray, product: np.ndarray, backdrop: np.ndarray, limits: NormaliseLimits) -> Gains:
+def _bounded_gains(backdrop: Backdrop, colour: np.ndarray, limits: NormaliseLimits) -> Gains:
     # the backdrop keeps its luminance: only its tint goes
-    gains = (backdrop @ LUMINANCE) / backdrop
+    gains = (colour @ LUMINANCE) / colour
     if gains.min() < limits.gain_low or gains.max() > limits.gain_high:
-        return _abstain(Abstention.COLOURED_BACKDROP, backdrop)
-    brightest = np.percentile((linear * gains).max(axis=-1), 99)
+        return _abstain(Abstention.COLOURED_BACKDROP, colour)
+    brightest = np.percentile((backdrop.linear * gains).max(axis=-1), 99)
     exposure = float(np.clip(limits.dim_highlight / max(brightest, 1e-4), 1.0, limits.most_lift))
 
-    own = linear[product].max(axis=-1)
-    already_clipped = np.mean(own > limits.clip_level)
-    level = np.quantile((linear[product] * gains).max(axis=-1), 1 - min(1.0, already_clipped + limits.clip_share))
+    own = backdrop.linear[backdrop.product]
+    already_clipped = np.mean(own.max(axis=-1) > limits.clip_level)
+    level = np.quantile((own * gains).max(axis=-1), 1 - min(1.0, already_clipped + limits.clip_share))
     if level * exposure > limits.clip_level:
         exposure = float(limits.clip_level / level)
         if exposure < limits.most_dimming:
-            return _abstain(Abstention.WOULD_CLIP, backdrop)
+            return _abstain(Abstention.WOULD_CLIP, colour)
     gains = np.clip(gains * exposure, limits.gain_low, limits.gain_high)
     return Gains(
         Method.BACKDROP,
         _triple(np.round(gains, 4)),
         round(exposure, 4),
-        _triple(backdrop),
+        _triple(colour),
     )
 
 
@@ -253,12 +225,15 @@ def normalise_photo(photo: Any, limits: NormaliseLimits | None = None) -> Any:
       limits: when to believe the backdrop.
 
     Returns:
-      The photo with ``image`` and ``foreground`` gained, ``background_gain`` and ``colour_shift``.
+      The photo with ``image`` and ``foreground`` gained, ``background_gain``, ``colour_shift``, ``colour_method`` and
+      ``colour_abstention``.
     """
     if is_meaningful(photo.source_alpha):  # what lies under a file's own alpha of 0 is no backdrop
         found = _abstain(Abstention.CUT_OUT)
     else:
         found = estimate_gains(photo.image, photo.alpha, limits)
+    method, abstention = str(found.method), None if found.abstention is None else str(found.abstention)
+    photo = photo.replace(colour_method=method, colour_abstention=abstention)
     if found.gains == _NONE:
         return photo.replace(background_gain=_NONE, colour_shift=0.0)
     foreground = apply_gains(photo.foreground, found.gains)

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from pipeline.records import Photo
 from transforms import normalise
 from transforms.colour import LUMINANCE, decode_srgb8, linear_to_srgb
-from transforms.normalise import Abstention, Method
+from transforms.normalise import Abstention, Method, NormaliseLimits
+
+TOLD = NormaliseLimits.for_neutral_paint()
 
 
 def take_photo(light=(1, 1, 1), ground=(190, 190, 190), product=(60, 90, 150), shadow=True, seed=0):
@@ -38,15 +40,35 @@ def reproduction_error(light, gains):
 def test_a_cast_on_a_grey_backdrop_is_found(warmth, greenness, seed):
     light = np.exp([warmth / 2 - greenness / 3, 2 * greenness / 3, -warmth / 2 - greenness / 3])
     image, alpha = take_photo(light / light.max(), seed=seed)
-    found = normalise.estimate_gains(image, alpha)
+    found = normalise.estimate_gains(image, alpha, TOLD)
     assert found.method is Method.BACKDROP
     assert found.abstention is None
     assert reproduction_error(light, found.gains) < 0.5
 
 
+def test_a_blue_cast_on_all_of_the_frame_is_believed_without_being_told():
+    image, alpha = take_photo((0.85, 1, 1.12), product=(150, 150, 152))
+    found = normalise.estimate_gains(image, alpha)
+    assert found.method is Method.BACKDROP
+    assert reproduction_error((0.85, 1, 1.12), found.gains) < 0.5
+
+
+def test_a_tint_that_paint_may_have_made_is_left_alone_until_told():
+    image, alpha = take_photo((1.08, 1, 0.9), product=(40, 60, 190))
+    assert normalise.estimate_gains(image, alpha).abstention is Abstention.DOUBTFUL_BACKDROP
+    assert normalise.estimate_gains(image, alpha, TOLD).method is Method.BACKDROP
+
+
+def test_a_slight_tint_is_undone_whatever_made_it_and_moves_the_product_by_less_than_1():
+    image, alpha = take_photo((1.02, 1, 0.98), product=(40, 60, 190))
+    found = normalise.estimate_gains(image, alpha)
+    assert found.method is Method.BACKDROP
+    assert normalise.mean_colour_shift(image, normalise.apply_gains(image, found.gains), alpha) < 1
+
+
 def test_gains_keep_the_backdrops_luminance():
     image, alpha = take_photo((1, 0.93, 0.86))
-    found = normalise.estimate_gains(image, alpha)
+    found = normalise.estimate_gains(image, alpha, TOLD)
     before = np.array(found.backdrop)
     assert found.exposure == 1
     assert before @ LUMINANCE == pytest.approx((before * found.gains) @ LUMINANCE, rel=1e-3)
@@ -55,7 +77,7 @@ def test_gains_keep_the_backdrops_luminance():
 def test_the_product_comes_nearer_to_the_truth():
     truth, alpha = take_photo()
     image, _ = take_photo((1, 0.92, 0.84))
-    found = normalise.estimate_gains(image, alpha)
+    found = normalise.estimate_gains(image, alpha, TOLD)
     corrected = normalise.apply_gains(image, found.gains)
     before = normalise.mean_colour_shift(truth, image, alpha)
     assert normalise.mean_colour_shift(truth, corrected, alpha) < 0.6 * before
@@ -84,7 +106,7 @@ def test_a_coloured_sheet_never_recolours(sheet, warmth):
 
 def test_a_white_garment_betrays_a_cream_sheet():
     image, alpha = take_photo(ground=(222, 210, 200), product=(235, 235, 235))
-    assert normalise.estimate_gains(image, alpha).abstention is Abstention.WHITER_ELSEWHERE
+    assert normalise.estimate_gains(image, alpha).abstention is Abstention.DOUBTFUL_BACKDROP
 
 
 def test_a_pattern_is_no_backdrop():
@@ -107,7 +129,7 @@ def test_dark_and_missing_backdrops_and_products_are_named():
 
 def test_a_white_garment_does_not_clip():
     image, alpha = take_photo((1, 0.95, 0.9), ground=(215, 215, 215), product=(252, 252, 252))
-    found = normalise.estimate_gains(image, alpha)
+    found = normalise.estimate_gains(image, alpha, TOLD)
     corrected = normalise.apply_gains(image, found.gains)
     burnt = (corrected[alpha == 255].max(axis=-1) >= 254).mean()
     assert burnt <= (image[alpha == 255].max(axis=-1) >= 254).mean() + 0.01
@@ -115,7 +137,7 @@ def test_a_white_garment_does_not_clip():
 
 def test_a_dim_photo_is_lifted_within_bounds():
     image, alpha = take_photo((0.5, 0.48, 0.46))
-    found = normalise.estimate_gains(image, alpha)
+    found = normalise.estimate_gains(image, alpha, TOLD)
     assert 1 < found.exposure <= normalise.NormaliseLimits().most_lift
     assert max(found.gains) <= normalise.NormaliseLimits().gain_high
 
@@ -151,8 +173,9 @@ def test_the_shift_is_weighted_by_alpha():
 def test_the_photo_records_what_was_done():
     image, alpha = take_photo((1, 0.93, 0.86))
     photo = Photo(id="a", source_uri="a.jpg", width=240, height=300, image=image, foreground=image, alpha=alpha)
-    done = normalise.normalise_photo(photo)
-    assert done.background_gain == normalise.estimate_gains(image, alpha).gains
+    done = normalise.normalise_photo(photo, TOLD)
+    assert done.background_gain == normalise.estimate_gains(image, alpha, TOLD).gains
+    assert (done.colour_method, done.colour_abstention) == ("backdrop", None)
     assert done.background_gain[2] > 1 > done.background_gain[0]
     assert 0.5 < done.colour_shift < 10
     assert (done.foreground != image).any()
@@ -160,6 +183,7 @@ def test_the_photo_records_what_was_done():
     red, alpha = take_photo(ground=(200, 40, 40))
     left = normalise.normalise_photo(photo.replace(image=red, foreground=red, alpha=alpha))
     assert left.background_gain == (1.0, 1.0, 1.0)
+    assert (left.colour_method, left.colour_abstention) == ("none", "coloured_backdrop")
     assert left.colour_shift == 0
     assert left.foreground is red
 
@@ -167,7 +191,9 @@ def test_the_photo_records_what_was_done():
 def test_what_lies_under_the_files_own_alpha_is_no_backdrop():
     image, alpha = take_photo((1, 0.93, 0.86))
     photo = Photo(id="a", source_uri="a.png", image=image, foreground=image, alpha=alpha, source_alpha=alpha)
-    assert normalise.normalise_photo(photo).background_gain == (1.0, 1.0, 1.0)
+    left = normalise.normalise_photo(photo)
+    assert left.background_gain == (1.0, 1.0, 1.0)
+    assert left.colour_abstention == "cut_out"
 
 
 def test_limits_are_checked():
