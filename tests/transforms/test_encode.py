@@ -17,6 +17,7 @@ from pipeline.records import Encoded, Photo
 from transforms.encode import EncodeAssets, encode_cutout, encode_mask, encode_packshot, encode_photo, srgb_icc
 from transforms.profile import LOWEST_QUALITY, Profile
 from transforms.reasons import ReviewReason
+from transforms.source_type import SourceType, source_type_packet
 
 SQUARE = Profile("square", 240, 240)
 
@@ -215,6 +216,31 @@ def test_reduced_decode_is_enlarged_to_the_source_frame(outputs):
 def test_missed_byte_limit_is_flagged():
     done, _ = encoded(photo(), ("packshot",), profile=dataclasses.replace(SQUARE, max_bytes=500))
     assert done.review_reasons == (ReviewReason.BYTE_LIMIT,)
+
+
+def test_label_counts_towards_the_byte_limits():
+    image, _ = disc(texture=20)
+    packet = source_type_packet(SourceType.ALGORITHMICALLY_ENHANCED)
+    profile = dataclasses.replace(SQUARE, max_bytes=len(encode_packshot(image, SQUARE).content))
+    labelled = encode_packshot(image, profile, packet)
+    assert labelled.meets_limits and labelled.quality < SQUARE.quality
+    assert packet in labelled.content
+
+
+@pytest.mark.parametrize("format", ["jpeg", "png"])
+@pytest.mark.parametrize("cutout_format", ["png", "webp"])
+def test_labels_change_no_pixel(format, cutout_format):
+    image, product = disc()
+    alpha, profile = product.astype(np.uint8) * 255, dataclasses.replace(SQUARE, format=format)
+    packet = source_type_packet(SourceType.TRAINED_ALGORITHMIC_MEDIA)
+    for encode in (
+        lambda xmp: encode_packshot(image, profile, xmp).content,
+        lambda xmp: encode_mask(alpha, xmp),
+        lambda xmp: encode_cutout(image, alpha, cutout_format, xmp),
+    ):
+        plain, labelled = encode(b""), encode(packet)
+        assert 0 < len(labelled) - len(plain) < 600 and packet in labelled and packet not in plain
+        assert (decode(plain) == decode(labelled)).all()
 
 
 @pytest.mark.parametrize("cutout_format", ["png", "webp"])
