@@ -230,10 +230,12 @@ def matte_photo(photo: Any, thresholds: MatteThresholds | None = None) -> Any:
     if measures.bbox is None or measures.coverage < thresholds.empty:
         return _without_product(photo)
 
+    # a cut-out file trimmed to its product touches the frame on all sides and is cut on none
+    touches_edge = measures.touches_edge and not (own and measures.bbox == (0, 0, photo.width, photo.height))
     reasons = []
     if not own and photo.presence < thresholds.low_presence:
         reasons.append(ReviewReason.LOW_PRESENCE)
-    if measures.touches_edge:
+    if touches_edge:
         reasons.append(ReviewReason.CUT_BY_FRAME)
     if measures.coverage < thresholds.small_product:
         reasons.append(ReviewReason.SMALL_PRODUCT)
@@ -246,7 +248,7 @@ def matte_photo(photo: Any, thresholds: MatteThresholds | None = None) -> Any:
         foreground=photo.image if own else estimate_foreground(photo.image, alpha),
         coverage=measures.coverage,
         bbox=measures.bbox,
-        touches_edge=measures.touches_edge,
+        touches_edge=touches_edge,
     ).flagged(*reasons)
 
 

@@ -35,6 +35,15 @@ class ReviewReason(enum.StrEnum):
     SMALL_PRODUCT = "small_product"  # the product covers next to nothing of the photo
     UNCERTAIN_MASK = "uncertain_mask"  # much of the mask is neither product nor ground
     BYTE_LIMIT = "byte_limit"  # no quality setting meets the profile's byte window
+    SEVERAL_PRODUCTS = "several_products"  # parts too unlike to be a pair, or too many
+    TOO_BLURRED = "too_blurred"  # not one sharp edge on the product or around it
+    OVER_EXPOSED = "over_exposed"  # much of the product is burnt out
+    UNDER_EXPOSED = "under_exposed"  # the photo has no bright spot, nor the product any detail in its shadows
+    WRONG_FORMAT = "wrong_format"  # from here on: the stored packshot breaks a rule of its profile
+    WRONG_SIZE = "wrong_size"
+    WRONG_COLOUR_SPACE = "wrong_colour_space"
+    WRONG_GROUND = "wrong_ground"
+    WRONG_FILL = "wrong_fill"
 
 
 class PhotoError(Exception):

@@ -260,3 +260,25 @@ def test_an_empty_or_opaque_alpha_says_nothing(value):
 def test_the_stage_travels_to_workers():
     stage = pickle.loads(pickle.dumps(matte.MattePhotos(matte.MatteThresholds(no_product=0.4))))
     assert isinstance(stage, matte.MattePhotos)
+
+
+def test_a_cut_out_trimmed_to_its_product_is_not_cut():
+    truth = draw_product(80, 60)
+    rows, columns = np.flatnonzero(truth.max(axis=1) > 127), np.flatnonzero(truth.max(axis=0) > 127)
+    box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    own = truth[box]
+    photo = photo_of(truth).replace(
+        image=np.zeros((*own.shape, 3), np.uint8), source_alpha=own, width=own.shape[1], height=own.shape[0]
+    )
+    trimmed = matte.matte_photo(photo)
+    assert not trimmed.touches_edge
+    assert trimmed.review_reasons == ()
+    # one that leaves room on a side and meets the frame on another was cut before it was cut out
+    padded = photo.replace(
+        image=np.zeros((own.shape[0] + 9, own.shape[1], 3), np.uint8),
+        source_alpha=np.vstack([own, np.zeros((9, own.shape[1]), np.uint8)]),
+        height=own.shape[0] + 9,
+    )
+    cut = matte.matte_photo(padded)
+    assert cut.touches_edge
+    assert ReviewReason.CUT_BY_FRAME in cut.review_reasons

@@ -1,0 +1,264 @@
+"""Quality gates: what a photo itself has wrong, measured on its product, and when a person should look.
+
+Measures are numbers that go into the catalogue whatever the thresholds say, so that another threshold needs no
+new run. The gates that the matte and the canvas tell by themselves (no product, cut by the frame, too small, low
+confidence, enlarged too far) are in ``transforms.matte`` and ``transforms.compose``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import Any
+
+import cv2
+import numpy as np
+
+from transforms.colour import LUMINANCE, decode_srgb8, srgb8_to_lab
+from transforms.matte import is_meaningful
+from transforms.reasons import ReviewReason
+from transforms.stage import PhotoStage
+
+_BLUR_SIDE = 384  # pixels: the product's longest side where its blur is measured
+_MARGIN = 8  # pixels around the product that its outline's edges reach into
+_SMOOTHING = 0.7  # sigma that keeps single pixels of noise from being edges
+_REBLUR = 1.0  # sigma by which a picture is blurred again
+_STRONGEST = 0.1  # share of the edges that is measured: weak ones are folds and noise
+_LEAST_EDGES = 64  # of a direction; with fewer, chance decides
+_SHARPEST = 25  # per cent of those that may be sharper than the measure
+_GLANCE_SIDE = 160  # pixels: exposure and parts need no more
+_LINEAR = decode_srgb8(np.arange(256, dtype=np.uint8)).astype(np.float32)
+_WHITE, _BLACK = 252, 5  # code values from which and to which a pixel has nothing to tell; JPEG moves both by a few
+
+
+@dataclasses.dataclass(frozen=True)
+class Measurements:
+    """What was measured of a photo; None for what could not be.
+
+    Attributes:
+      blur: standard deviation in pixels of the blur of the product's sharper edges, in the direction where they are
+        less sharp, in a picture where the product's longest side has 384 pixels, or as many as the photo gives it if
+        those are fewer.
+      clipped: share of the product, 0..1, where at least one channel is at its top.
+      burnt: share of the product, 0..1, where all are.
+      crushed: share of the product, 0..1, that is black in all channels.
+      luminance: median of the product's luminance in linear light, 0..1.
+      highlight: luminance that the brightest hundredth of the whole frame reaches, linear, 0..1.
+      white_ground: share of what is not product, 0..1, that is white in all channels.
+      parts: separate pieces of the product, each at least a quarter of the largest.
+      contrast: largest difference between two such pieces' mean colours, CIELAB; 0 for one piece.
+      upscale: canvas pixels for each pixel of the source frame, along a side.
+      fill: the product's longest side on the canvas as a share of the canvas' side.
+      ground_error: largest distance of the stored packshot's ground from the background, in levels of 255.
+    """
+
+    blur: float | None = None
+    clipped: float | None = None
+    burnt: float | None = None
+    crushed: float | None = None
+    luminance: float | None = None
+    highlight: float | None = None
+    white_ground: float | None = None
+    parts: float | None = None
+    contrast: float | None = None
+    upscale: float | None = None
+    fill: float | None = None
+    ground_error: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class QualityThresholds:
+    """When a photo wants a look; ``docs/QUALITY-GATES.md`` has the figures behind each.
+
+    Attributes:
+      blur: above it the photo is blurred.
+      burnt: share of the product above which it is over-exposed; one clipped channel is no reason, for bright red and
+        turquoise cloth has it.
+      studio: ``white_ground`` from which that cannot be told: a studio's ground is white on purpose, and what of it
+        a matte takes for product looks burnt out.
+      dark: ``highlight`` below which the photo is under-exposed, unless the product has its own alpha, and so no
+        frame to compare it with.
+      most_parts: more pieces than these are several products; a pair of shoes is one.
+      pair_contrast: two pieces that differ by more are no pair.
+    """
+
+    blur: float = 1.15
+    burnt: float = 0.02
+    studio: float = 0.75
+    dark: float = 0.25
+    most_parts: int = 2
+    pair_contrast: float = 12.0
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if not value > 0:
+                raise ValueError(f"{field.name}={value!r} has to be above 0")
+
+
+def measure_blur(image: np.ndarray, alpha: np.ndarray) -> float | None:
+    """Measures how blurred the product's sharper edges are, its outline's among them.
+
+    Blurring again by a known width takes the more of an edge's gradient the sharper it is, which gives the
+    edge's own width: Zhuo and Sim, "Defocus Map Estimation from a Single Image" (Pattern Recognition 2011). Only the
+    strongest edges count, so that noise and folds do not; upright and level ones are measured apart, because a shaken
+    camera blurs only one kind.
+
+    Args:
+      image: uint8 (h, w, 3), RGB.
+      alpha: uint8 (h, w), 0 ground to 255 product.
+
+    Returns:
+      Standard deviation in pixels, as ``Measurements.blur``; about 0.6 for a sharp photo. None where there are too few
+      edges to tell.
+    """
+    x, y, width, height = cv2.boundingRect((alpha >= 128).view(np.uint8))
+    if not width:
+        return None
+    crop = np.s_[max(0, y - _MARGIN) : y + height + _MARGIN, max(0, x - _MARGIN) : x + width + _MARGIN]
+    grey, solid = cv2.cvtColor(image[crop], cv2.COLOR_RGB2GRAY), alpha[crop]
+    scale = _BLUR_SIDE / max(width, height)
+    if scale < 1:
+        size = (max(1, round(grey.shape[1] * scale)), max(1, round(grey.shape[0] * scale)))
+        grey, solid = (cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in (grey, solid))
+    grey = cv2.GaussianBlur(grey.astype(np.float32), (0, 0), _SMOOTHING)
+    across, down, gradient = _gradient(grey)
+    again = _gradient(cv2.GaussianBlur(grey, (0, 0), _REBLUR))[2]
+    near = cv2.dilate((solid >= 128).view(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    # an edge is where the gradient is largest along its own direction, or nearly along it
+    steep = np.abs(across) >= np.abs(down)
+    widths = []
+    for direction, span in ((steep, (1, 3)), (~steep, (3, 1))):
+        edges = direction & near & (gradient > 1) & (gradient >= cv2.dilate(gradient, np.ones(span, np.uint8)))
+        if (width_of := _edge_width(gradient[edges], again[edges])) is not None:
+            widths.append(width_of)
+    return max(widths, default=None)
+
+
+def _edge_width(strength: np.ndarray, left: np.ndarray) -> float | None:
+    """Returns the width of the sharper ones of the strongest edges.
+
+    Args:
+      strength: the gradients.
+      left: what blurring again leaves of them.
+    """
+    if len(strength) < _LEAST_EDGES:
+        return None
+    count = max(_LEAST_EDGES // 2, int(_STRONGEST * len(strength)))
+    strongest = np.argpartition(strength, -count)[-count:]
+    ratio = strength[strongest] / np.maximum(left[strongest], 1e-3)
+    variance = _REBLUR**2 / np.maximum(ratio**2 - 1, 1e-3) - _SMOOTHING**2
+    return float(np.sqrt(max(0.0, np.percentile(variance, _SHARPEST))))
+
+
+def _gradient(grey: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    across = cv2.Sobel(grey, cv2.CV_32F, 1, 0, scale=1 / 8)
+    down = cv2.Sobel(grey, cv2.CV_32F, 0, 1, scale=1 / 8)
+    return across, down, cv2.magnitude(across, down)
+
+
+def measure_exposure(image: np.ndarray, alpha: np.ndarray) -> Measurements:
+    """Measures light and clipping.
+
+    Args:
+      image: uint8 (h, w, 3), sRGB.
+      alpha: uint8 (h, w), 0 ground to 255 product.
+
+    Returns:
+      ``highlight``; ``clipped``, ``burnt``, ``crushed`` and ``luminance``, None without a product; and
+      ``white_ground``, None without a ground.
+    """
+    step = max(1, max(alpha.shape) // _GLANCE_SIDE)
+    # every so many pixels rather than a shrunk picture: averages hide what is clipped
+    image, alpha = np.ascontiguousarray(image[::step, ::step]), alpha[::step, ::step]
+    luminance = cv2.transform(cv2.LUT(image, _LINEAR), LUMINANCE[None].astype(np.float32))
+    highlight = float(np.percentile(luminance, 99))
+    white = cv2.inRange(image, (_WHITE,) * 3, (255,) * 3) > 0
+    product, ground = alpha > 230, alpha < 26
+    measured = Measurements(highlight=highlight, white_ground=float(white[ground].mean()) if ground.any() else None)
+    if not product.any():
+        return measured
+    unclipped = cv2.inRange(image, (0,) * 3, (_WHITE - 1,) * 3) > 0
+    black = cv2.inRange(image, (0,) * 3, (_BLACK,) * 3) > 0
+    return dataclasses.replace(
+        measured,
+        clipped=float(1 - unclipped[product].mean()),
+        burnt=float(white[product].mean()),
+        crushed=float(black[product].mean()),
+        luminance=float(np.median(luminance[product])),
+    )
+
+
+def measure_parts(image: np.ndarray, alpha: np.ndarray, least: float = 0.25) -> tuple[int, float]:
+    """Counts the product's separate pieces and says how unlike they are.
+
+    Args:
+      image: uint8 (h, w, 3), sRGB.
+      alpha: uint8 (h, w), 0 ground to 255 product.
+      least: share of the largest piece's area from which a piece counts.
+
+    Returns:
+      The number of pieces, and the largest distance between two of their mean colours in CIELAB (CIE 1976).
+    """
+    scale = min(1.0, _GLANCE_SIDE / max(alpha.shape))
+    size = (max(1, round(alpha.shape[1] * scale)), max(1, round(alpha.shape[0] * scale)))
+    small = cv2.resize(alpha, size, interpolation=cv2.INTER_AREA)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats((small >= 128).view(np.uint8))
+    areas = stats[1:, cv2.CC_STAT_AREA]
+    if count <= 2:
+        return count - 1, 0.0
+    pieces = 1 + np.flatnonzero(areas >= least * areas.max())
+    if len(pieces) == 1:
+        return 1, 0.0
+    lab = srgb8_to_lab(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
+    means = np.array([lab[labels == piece].mean(axis=0) for piece in pieces])
+    return len(pieces), float(np.linalg.norm(means[:, None] - means[None], axis=-1).max())
+
+
+def judge(measured: Measurements, thresholds: QualityThresholds | None = None) -> tuple[ReviewReason, ...]:
+    """Says what measurements are reasons for a look; what was not measured is none."""
+    thresholds = thresholds or QualityThresholds()
+    reasons = []
+    if (measured.parts or 0) > thresholds.most_parts or (measured.contrast or 0) > thresholds.pair_contrast:
+        reasons.append(ReviewReason.SEVERAL_PRODUCTS)
+    if measured.blur is not None and measured.blur > thresholds.blur:
+        reasons.append(ReviewReason.TOO_BLURRED)
+    if (measured.burnt or 0) > thresholds.burnt and (measured.white_ground or 0) < thresholds.studio:
+        reasons.append(ReviewReason.OVER_EXPOSED)
+    if measured.highlight is not None and measured.highlight < thresholds.dark:
+        reasons.append(ReviewReason.UNDER_EXPOSED)
+    return tuple(reasons)
+
+
+def judge_photo(photo: Any, thresholds: QualityThresholds | None = None) -> Any:
+    """Measures a photo and flags it.
+
+    Args:
+      photo: with ``image``, ``alpha``, ``source_alpha`` and the review reasons of its matte.
+      thresholds: when to flag.
+
+    Returns:
+      The photo with ``measurements`` and perhaps more review reasons; one without a product is measured as far as
+      there is something to measure, and flagged for nothing more.
+    """
+    measured = measure_exposure(photo.image, photo.alpha)
+    if is_meaningful(photo.source_alpha):  # what lies under a file's own alpha of 0 is no part of the photo
+        measured = dataclasses.replace(measured, highlight=None, white_ground=None)
+    if ReviewReason.NO_PRODUCT in photo.review_reasons:
+        return photo.replace(measurements=measured)
+    parts, contrast = measure_parts(photo.image, photo.alpha)
+    measured = dataclasses.replace(
+        measured, blur=measure_blur(photo.image, photo.alpha), parts=float(parts), contrast=contrast
+    )
+    return photo.replace(measurements=measured).flagged(*judge(measured, thresholds))
+
+
+class JudgeQuality(PhotoStage):
+    """Measures every photo and flags what falls behind; photos in, photos with ``measurements`` out.
+
+    Args:
+      thresholds: when to flag.
+    """
+
+    def __init__(self, thresholds: QualityThresholds | None = None):
+        super().__init__("judge", functools.partial(judge_photo, thresholds=thresholds or QualityThresholds()))
