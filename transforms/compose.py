@@ -11,15 +11,20 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 
+from transforms.ground import paint_ground
+from transforms.matte import is_meaningful
 from transforms.profile import Profile
+from transforms.quality import Measurements
 from transforms.reasons import ReviewReason
+from transforms.shadow import contact_shadow, drop_shadow, photographed_shadow
 from transforms.stage import PhotoStage
+from transforms.straighten import find_tilt, turn
 
 # From here on a pixel counts as product when its bounding box is taken; softer ones around it are drawn, not
 # measured.
@@ -36,6 +41,16 @@ _CONTACT_PIXELS = 3
 # The smallest product, longest side against the photo's, that a reduced decode must not make softer.
 _SMALLEST_SHARP_PRODUCT = 0.4
 _BAND_ROWS = 32
+# The matte of such a photo is not to be trusted with the product's axis.
+_NOT_TURNED = frozenset(
+    (
+        ReviewReason.NO_PRODUCT,
+        ReviewReason.LOW_PRESENCE,
+        ReviewReason.UNCERTAIN_MASK,
+        ReviewReason.SEVERAL_PRODUCTS,
+        ReviewReason.SMALL_PRODUCT,
+    )
+)
 
 
 class CutSides(NamedTuple):
@@ -79,7 +94,13 @@ class Composition:
 
 
 def compose(
-    foreground: np.ndarray, alpha: np.ndarray, profile: Profile, *, scale: float = 1.0, cut: CutSides | None = None
+    foreground: np.ndarray,
+    alpha: np.ndarray,
+    profile: Profile,
+    *,
+    scale: float = 1.0,
+    cut: CutSides | None = None,
+    shadow: np.ndarray | None = None,
 ) -> Composition:
     """Composes a product on a profile's canvas.
 
@@ -92,6 +113,7 @@ def compose(
       profile: the canvas and its rules.
       scale: working pixels for each pixel of the source frame; below 1 after a reduced decode.
       cut: the sides where the frame cuts the product; by default those of ``cut_sides``.
+      shadow: the photo's own, float32 (h, w), 0..1 of the light taken, for a profile that keeps it; None for none.
 
     Raises:
       ValueError: the arrays do not fit together.
@@ -107,6 +129,7 @@ def compose(
         reasons.append(ReviewReason.NO_PRODUCT)
         alpha = np.full_like(alpha, 255)
         box, cut = Box(0, 0, alpha.shape[1], alpha.shape[0]), NOT_CUT
+        profile = dataclasses.replace(profile, shadow="none")  # a photo is no product that stands or lies there
     elif cut is None:
         cut = cut_sides(alpha)
     if any(cut):
@@ -115,7 +138,7 @@ def compose(
     upscale = max(placed.width / box.width, placed.height / box.height) * scale
     if upscale > profile.max_upscale:
         reasons.append(ReviewReason.LOW_RESOLUTION)
-    image, canvas_alpha = _draw(foreground, alpha, box, cut, placed, profile)
+    image, canvas_alpha = _draw(foreground, alpha, box, cut, placed, profile, shadow)
     return Composition(image, canvas_alpha, placed, upscale, tuple(reasons))
 
 
@@ -195,7 +218,13 @@ def _position(size: int, canvas: int, before: float, after: float, cut_before: b
 
 
 def _draw(
-    foreground: np.ndarray, alpha: np.ndarray, box: Box, cut: CutSides, placed: Box, profile: Profile
+    foreground: np.ndarray,
+    alpha: np.ndarray,
+    box: Box,
+    cut: CutSides,
+    placed: Box,
+    profile: Profile,
+    shadow: np.ndarray | None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns the canvas with the product, and the product's matte on it."""
     factor_x, factor_y = placed.width / box.width, placed.height / box.height
@@ -206,22 +235,54 @@ def _draw(
     premultiplied, matte = resample(foreground[crop_y, crop_x], alpha[crop_y, crop_x], width, height)
     inside_x, inside_y = slice(max(0, -x), profile.width - x), slice(max(0, -y), profile.height - y)
     premultiplied, matte = premultiplied[inside_y, inside_x], matte[inside_y, inside_x]
-    x, y = max(0, x), max(0, y)
-    height, width = matte.shape
-
-    row = np.tile(np.asarray(profile.background, np.uint8), profile.width)
-    image = np.tile(row, (profile.height, 1)).reshape(profile.height, profile.width, 3)
+    placed_x, placed_y = max(0, x), max(0, y)
     canvas_alpha = np.zeros((profile.height, profile.width), np.uint8)
-    for rows in _bands(height):
-        opacity = matte[rows]
-        ground = 1 - opacity
-        grounds = cv2.merge([ground * value for value in profile.background])
-        composite = cv2.add(premultiplied[rows], grounds, dtype=cv2.CV_8U)
-        shown = (opacity >= _HAZE).view(np.uint8)
-        region = np.s_[y + rows.start : y + rows.stop, x : x + width]
-        image[region] = cv2.copyTo(composite, shown, image[region])
-        canvas_alpha[region] = cv2.convertScaleAbs(opacity, alpha=255) * shown
+    region = np.s_[placed_y : placed_y + matte.shape[0], placed_x : placed_x + matte.shape[1]]
+    for rows in _bands(matte.shape[0]):
+        shown = (matte[rows] >= _HAZE).view(np.uint8)
+        canvas_alpha[region][rows] = cv2.convertScaleAbs(matte[rows], alpha=255) * shown
+
+    image = paint_ground(profile).copy()
+    match profile.shadow:
+        case "contact":
+            _shade(image, contact_shadow(canvas_alpha))
+        case "drop":
+            _shade(image, drop_shadow(canvas_alpha))
+        case "kept" if shadow is not None:
+            taken = cv2.resize(shadow[crop_y, crop_x], (width, height), interpolation=cv2.INTER_LINEAR)
+            _shade(image[region], _faded(taken, cut)[inside_y, inside_x])
+    for rows in _bands(matte.shape[0]):
+        under, ground = image[region][rows], 1 - matte[rows]
+        if profile.has_plain_ground:
+            showing = cv2.merge([ground * value for value in profile.background])
+        else:
+            showing = cv2.multiply(under, cv2.merge([ground] * 3), dtype=cv2.CV_32F)
+        composite = cv2.add(premultiplied[rows], showing, dtype=cv2.CV_8U)
+        under[...] = cv2.copyTo(composite, canvas_alpha[region][rows], under)
     return image, canvas_alpha
+
+
+def _shade(ground: np.ndarray, shadow: np.ndarray) -> None:
+    """Darkens a ground, uint8 (h, w, 3), in place by the light that a shadow, float32 (h, w), takes from it."""
+    for rows in _bands(shadow.shape[0]):
+        light = 1 - shadow[rows]
+        ground[rows] = cv2.multiply(ground[rows], cv2.merge([light] * 3), dtype=cv2.CV_8U)
+
+
+def _faded(shadow: np.ndarray, cut: CutSides) -> np.ndarray:
+    """Lets a photo's shadow run out towards the photo's frame, which must not show on the canvas as a line."""
+    fade = max(2, round(0.06 * max(shadow.shape)))
+    shadow = shadow.copy()
+    ramp = np.linspace(0, 1, fade, dtype=np.float32)[: min(shadow.shape)]
+    if not cut.left:
+        shadow[:, : len(ramp)] *= ramp
+    if not cut.right:
+        shadow[:, -len(ramp) :] *= ramp[::-1]
+    if not cut.top:
+        shadow[: len(ramp)] *= ramp[:, None]
+    if not cut.bottom:
+        shadow[-len(ramp) :] *= ramp[::-1, None]
+    return shadow
 
 
 def _extend(
@@ -303,8 +364,14 @@ def required_working_side(profile: Profile, width: int | None = None, height: in
     return min(max(needed, spanning), longest)
 
 
-def compose_photo(photo: Any, profile: Profile) -> Any:
-    """Returns the photo record with ``packshot`` and perhaps more review reasons."""
+def compose_photo(photo: Any, profile: Profile, *, straighten: bool = False) -> Any:
+    """Returns the photo record with ``packshot`` and perhaps more review reasons.
+
+    Args:
+      photo: with ``image``, ``foreground``, ``alpha`` and what was found of it before.
+      profile: the canvas.
+      straighten: whether a product that lies a little askew is turned; mask and cut-out stay as the photo is.
+    """
     height, width = photo.alpha.shape
     foreground, alpha, cut = photo.foreground, photo.alpha, None
     box = product_box(alpha)
@@ -314,12 +381,47 @@ def compose_photo(photo: Any, profile: Profile) -> Any:
         # a cut-out file trimmed to its product touches the frame everywhere and is cut nowhere
         cut = NOT_CUT
     scale = max(width, height) / max(photo.width, photo.height)
-    composition = compose(foreground, alpha, profile, scale=scale, cut=cut)
-    return photo.replace(packshot=composition.image).flagged(*composition.reasons)
+    done, shadow = [], None
+    if box is not None and profile.shadow == "kept" and not is_meaningful(photo.source_alpha):
+        shadow = photographed_shadow(photo.image, alpha)
+        if shadow is not None:
+            done.append("shadow")
+    if straighten and (tilt := tilt_to_mend(alpha, photo.review_reasons, cut)):
+        foreground, alpha = turn(foreground, tilt), turn(alpha, tilt)
+        shadow = None if shadow is None else turn(shadow, tilt)
+        done.append("straighten")
+    composition = compose(foreground, alpha, profile, scale=scale, cut=cut, shadow=shadow)
+    photo = photo.replace(
+        packshot=composition.image,
+        packshot_alpha=composition.alpha,
+        measurements=dataclasses.replace(photo.measurements or Measurements(), upscale=composition.upscale),
+        enhancements=(*photo.enhancements, *done),
+    )
+    return photo.flagged(*composition.reasons)
+
+
+def tilt_to_mend(alpha: np.ndarray, reasons: Collection[ReviewReason] = (), cut: CutSides | None = None) -> float:
+    """Returns by how many degrees, clockwise, a product is to be turned; 0 where it should be left as it is.
+
+    A product that the frame cuts would show its cut side askew; what a broken matte says of its axis is wrong.
+
+    Args:
+      alpha: the matte, uint8 (h, w).
+      reasons: why the photo is to be reviewed, as far as that is known.
+      cut: the sides where the frame cuts the product; by default those of ``cut_sides``.
+    """
+    if not _NOT_TURNED.isdisjoint(reasons) or any(cut or cut_sides(alpha)):
+        return 0.0
+    return find_tilt(alpha)
 
 
 class ComposePackshot(PhotoStage):
-    """Composes every photo's product on the profile's canvas; photos in, photos with ``packshot`` out."""
+    """Composes every photo's product on the profile's canvas; photos in, photos with ``packshot`` out.
 
-    def __init__(self, profile: Profile):
-        super().__init__("compose", functools.partial(compose_photo, profile=profile))
+    Args:
+      profile: the canvas.
+      straighten: as for ``compose_photo``.
+    """
+
+    def __init__(self, profile: Profile, *, straighten: bool = False):
+        super().__init__("compose", functools.partial(compose_photo, profile=profile, straighten=straighten))

@@ -9,6 +9,7 @@ from typing import Any
 
 FORMATS = ("jpeg", "png")
 CHROMAS = ("4:4:4", "4:2:0")
+SHADOWS = ("none", "contact", "drop", "kept")
 SIDES = ("top", "right", "bottom", "left")
 LARGEST_SIDE = 10_000
 # Below this the step of a JPEG's mean value is so coarse that a plain grey or white ground may decode one
@@ -25,6 +26,11 @@ class Profile:
       width, height: the canvas in pixels, 16 to 10,000 a side.
       background: the ground as 8-bit sRGB. A JPEG keeps a neutral ground exactly; a tinted one may decode a
         level or two off, because JPEG does not store RGB: take ``png`` where that matters.
+      gradient: colour of the canvas' lower edge, to which the ground runs from ``background`` at its upper one; None
+        for a ground of one colour.
+      backdrop: an encoded picture that fills the canvas in place of a colour, or None; in a YAML file its path.
+      shadow: ``none``; ``contact``, drawn under the product's foot; ``drop``, drawn beside a product that lies; or
+        ``kept``, the photo's own where its ground is plain enough to tell.
       fill: fraction of the canvas that the product takes along its limiting side, in (0, 1]: its bounding box
         fits into ``fill * width`` by ``fill * height`` and touches one of the two limits.
       margins: top, right, bottom, left; fractions of the canvas' height (top, bottom) or width (left, right)
@@ -46,6 +52,9 @@ class Profile:
     width: int
     height: int
     background: tuple[int, int, int] = (255, 255, 255)
+    gradient: tuple[int, int, int] | None = None
+    backdrop: bytes | None = dataclasses.field(default=None, repr=False)
+    shadow: str = "none"
     fill: float = 0.85
     margins: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
     format: str = "jpeg"
@@ -64,6 +73,14 @@ class Profile:
             self._check_integer(side, 16, LARGEST_SIDE, "pixels")
         if not _is_colour(self.background):
             raise self._wrong("background", "three whole numbers from 0 to 255 for red, green and blue")
+        if self.gradient is not None and not _is_colour(self.gradient):
+            raise self._wrong("gradient", "three whole numbers from 0 to 255 for red, green and blue")
+        if self.backdrop is not None and not isinstance(self.backdrop, bytes):
+            raise self._wrong("backdrop", "the path of a picture")
+        if self.gradient is not None and self.backdrop is not None:
+            raise ValueError("gradient and backdrop are both given; a ground is one or the other")
+        if self.shadow not in SHADOWS:
+            raise self._wrong("shadow", f"one of {', '.join(SHADOWS)}")
         self._check_fraction("fill", 0.05, 1.0)
         if not (
             isinstance(self.margins, tuple)
@@ -89,6 +106,11 @@ class Profile:
             raise self._wrong("max_upscale", "a number from 0.1 to 100")
         if not isinstance(self.embed_srgb, bool):
             raise self._wrong("embed_srgb", "true or false")
+
+    @property
+    def has_plain_ground(self) -> bool:
+        """Whether the ground is the colour ``background`` and nothing else."""
+        return self.gradient is None and self.backdrop is None and self.shadow == "none"
 
     @property
     def media_type(self) -> str:
@@ -139,8 +161,9 @@ class Profile:
             if field.default is dataclasses.MISSING and name not in mapping:
                 raise ValueError(f"{where}: key {name!r} is missing; give it a value, for example '{name}: 1000'")
         values = dict(mapping)
-        if "background" in values:
-            values["background"] = _colour(values["background"])
+        for key in ("background", "gradient"):
+            if key in values:
+                values[key] = parse_colour(values[key])
         if "margins" in values:
             values["margins"] = _margins(values["margins"], where)
         try:
@@ -174,7 +197,7 @@ def _is_colour(value: Any) -> bool:
     )
 
 
-def _colour(value: Any) -> Any:
+def parse_colour(value: Any) -> Any:
     """Turns ``"#f5f5f5"`` or ``[245, 245, 245]`` into a tuple; what is neither is left for the check to name."""
     if isinstance(value, str) and len(value) == 7 and value.startswith("#"):
         try:

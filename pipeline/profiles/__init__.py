@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 from importlib import resources
+from typing import Any
 
 import yaml
 
-from transforms.profile import Profile
+from transforms.ground import decode_backdrop
+from transforms.profile import Profile, parse_colour
 
 DEFAULT_PROFILE = "white-square"
 
@@ -45,6 +48,48 @@ def load_profile(name_or_path: str) -> Profile:
     return _parse(resources.files(__name__).joinpath(file).read_text(encoding="utf-8"), name_or_path, file)
 
 
+def with_look(profile: Profile, *, background: str = "", shadow: str = "") -> Profile:
+    """Returns a profile with another ground or shadow.
+
+    Args:
+      profile: whose canvas, fill, format and limits stay.
+      background: ``"#rrggbb"``, two of them joined by ``-`` for a gradient from top to bottom, the path of a picture,
+        or nothing for the profile's own ground.
+      shadow: one of ``transforms.profile.SHADOWS``, or nothing for the profile's own.
+
+    Raises:
+      ValueError: there is no such picture, or the shadow is unknown.
+    """
+    changes: dict[str, Any] = {"shadow": shadow} if shadow else {}
+    if background:
+        colours = [parse_colour(part) for part in background.split("-")] if background.startswith("#") else []
+        if len(colours) > 2 or any(isinstance(colour, str) for colour in colours):
+            raise ValueError(f"background {background!r} must be '#rrggbb', '#rrggbb-#rrggbb' or the path of a picture")
+        changes |= {"gradient": None, "backdrop": None}
+        if colours:
+            changes |= {"background": colours[0], "gradient": colours[1] if len(colours) == 2 else None}
+        else:
+            changes["backdrop"] = read_backdrop(background)
+    return dataclasses.replace(profile, **changes)
+
+
+def read_backdrop(path: str) -> bytes:
+    """Returns the bytes of a picture for the ground.
+
+    Raises:
+      ValueError: it cannot be read, or is no picture.
+    """
+    try:
+        content = pathlib.Path(path).read_bytes()
+    except OSError as error:
+        raise ValueError(f"the backdrop {path!r} cannot be read: {error.strerror}") from None
+    try:
+        decode_backdrop(content)
+    except ValueError as error:
+        raise ValueError(f"{path!r}: {error}") from None
+    return content
+
+
 def _parse(text: str, name: str, where: str) -> Profile:
     try:
         mapping = yaml.safe_load(text)
@@ -55,4 +100,6 @@ def _parse(text: str, name: str, where: str) -> Profile:
         raise ValueError(f"{where}{line}: not valid YAML: {problem}") from None
     if isinstance(mapping, dict):
         mapping = {"name": name, **mapping}
+        if isinstance(mapping.get("backdrop"), str):
+            mapping["backdrop"] = read_backdrop(str(pathlib.Path(where).parent / mapping["backdrop"]))
     return Profile.from_mapping(mapping, where)

@@ -45,6 +45,9 @@ def test_product_box_is_limited_by_fill_and_by_margins():
         ("max_upscale", 0, "a number from 0.1 to 100"),
         ("embed_srgb", "yes", "true or false"),
         ("name", "", "a text"),
+        ("gradient", (1, 2), "0 to 255"),
+        ("backdrop", "wall.png", "the path of a picture"),
+        ("shadow", "soft", "none, contact, drop, kept"),
     ],
 )
 def test_a_bad_value_is_named(key, value, expected):
@@ -53,6 +56,16 @@ def test_a_bad_value_is_named(key, value, expected):
     message = str(error.value)
     assert message.startswith(f"{key} is {value!r}; it has to be ")
     assert expected in message
+
+
+def test_a_ground_is_a_gradient_or_a_picture():
+    with pytest.raises(ValueError, match="gradient and backdrop are both given"):
+        dataclasses.replace(SQUARE, gradient=(0, 0, 0), backdrop=b"picture")
+
+
+@pytest.mark.parametrize("look", [{"gradient": (0, 0, 0)}, {"backdrop": b"picture"}, {"shadow": "kept"}])
+def test_a_ground_is_plain_without_gradient_picture_and_shadow(look):
+    assert SQUARE.has_plain_ground and not dataclasses.replace(SQUARE, **look).has_plain_ground
 
 
 def test_byte_limits_must_leave_something():

@@ -1,8 +1,11 @@
+import dataclasses
 import importlib.resources
 
+import cv2
+import numpy as np
 import pytest
 
-from pipeline.profiles import DEFAULT_PROFILE, load_profile, profile_names
+from pipeline.profiles import DEFAULT_PROFILE, load_profile, profile_names, with_look
 
 NAMES = ["amazon", "google", "jd", "shopify", "taobao", "white-square", "zalando"]
 
@@ -84,3 +87,40 @@ def test_missing_and_binary_files(tmp_path):
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ValueError, match="cannot be read: it is not a UTF-8 text"):
         load_profile(str(tmp_path / "binary.yaml"))
+
+
+@pytest.fixture
+def backdrop(tmp_path):
+    path = tmp_path / "wall.png"
+    path.write_bytes(cv2.imencode(".png", np.full((20, 30, 3), 90, np.uint8))[1].tobytes())
+    return path
+
+
+def test_a_backdrop_s_path_is_relative_to_the_profile_s_file(tmp_path, backdrop):
+    (tmp_path / "looks").mkdir()
+    file = tmp_path / "looks" / "mine.yaml"
+    file.write_text("width: 640\nheight: 480\nbackdrop: ../wall.png\nshadow: contact\n", encoding="utf-8")
+    profile = load_profile(str(file))
+    assert profile.backdrop == backdrop.read_bytes() and profile.shadow == "contact"
+    file.write_text("width: 640\nheight: 480\nbackdrop: wall.png\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="wall.png' cannot be read: No such file"):
+        load_profile(str(file))
+    file.write_text("width: 640\nheight: 480\nbackdrop: mine.yaml\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="mine.yaml': the backdrop of .* bytes is no picture"):
+        load_profile(str(file))
+
+
+def test_a_look_replaces_the_ground_and_keeps_the_rest(backdrop):
+    own = dataclasses.replace(load_profile("white-square"), gradient=(1, 2, 3))
+    assert with_look(own) == own
+    plain = with_look(own, background="#f0f0f0", shadow="drop")
+    assert plain == dataclasses.replace(own, background=(240, 240, 240), gradient=None, shadow="drop")
+    gradient = with_look(plain, background="#ffffff-#000102")
+    assert (gradient.background, gradient.gradient, gradient.shadow) == ((255, 255, 255), (0, 1, 2), "drop")
+    picture = with_look(gradient, background=str(backdrop))
+    assert picture.backdrop == backdrop.read_bytes() and picture.gradient is None
+    assert with_look(picture, background="#ffffff").backdrop is None
+
+
+def test_the_marketplaces_keep_a_plain_ground_without_shadow():
+    assert all(load_profile(name).has_plain_ground for name in NAMES)
