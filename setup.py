@@ -6,6 +6,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
+C2PA = ["c2pa-python>=0.38,<0.39"]  # its manifests are settled byte by byte: see pipeline/credentials.py
 TRAIN = [
     "importlib_resources>=6.4",  # tensorflow-datasets needs it and does not say so
     "tensorboard>=2.20",
@@ -45,9 +46,11 @@ setup(
         "aws": ["apache-beam[aws]>=2.77,<2.80"],
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
         "onnx": ["onnxruntime>=1.20"],
+        "c2pa": C2PA,
         "train": TRAIN,
         "dev": [
             *TRAIN,
+            *C2PA,
             "gcp-storage-emulator>=2024.8",
             "hypothesis>=6",
             "moto[server]>=5",

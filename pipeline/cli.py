@@ -23,6 +23,8 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser() -> argparse.ArgumentParser:
+    from pipeline.colour_commands import add_colour_arguments, add_reference_arguments
+    from pipeline.compliance_commands import add_compliance_arguments, add_gate_arguments
     from pipeline.exporting import add_export_arguments
     from pipeline.options import add_run_arguments
 
@@ -110,6 +112,28 @@ def _parser() -> argparse.ArgumentParser:
     masks.add_argument("--sheet", help="write contact sheets here; the set's name is added to the file's")
     masks.add_argument("--json", help="write all figures here")
     masks.set_defaults(handle=_evaluate_segmentation)
+
+    add_colour_arguments(subjects.add_parser("colour", help="colour normalisation against truth", allow_abbrev=False))
+    add_compliance_arguments(
+        subjects.add_parser("compliance", help="stored pictures against a profile's rules", allow_abbrev=False)
+    )
+    add_gate_arguments(subjects.add_parser("gates", help="quality gates on photos spoilt", allow_abbrev=False))
+
+    reference = commands.add_parser("reference", help="measure the looks for --colour_reference", allow_abbrev=False)
+    add_reference_arguments(reference)
+
+    mending = subjects.add_parser(
+        "enhancement", help="denoising, sharpening, exposure and straightening on photos spoilt in known ways",
+        allow_abbrev=False,
+    )  # fmt: skip
+    mending.add_argument("--photos", required=True, help="folder of Parquet files: id, image; seller makes groups")
+    mending.add_argument("--masks", required=True, help="Parquet file: id, mask")
+    mending.add_argument("--model", default="packshot-seg", help="whose mattes are straightened, too")
+    mending.add_argument("--limit", type=int, help="measure at most so many photos")
+    mending.add_argument("--seed", type=int, default=0, help="of the noise (default: 0)")
+    mending.add_argument("--sheet", help="write contact sheets here; the step's name is added to the file's")
+    mending.add_argument("--json", help="write all figures here")
+    mending.set_defaults(handle=_evaluate_enhancement)
 
     export = commands.add_parser("export", help="turn a trained network into files that serve", allow_abbrev=False)
     networks = export.add_subparsers(dest="network", required=True, metavar="MODEL", parser_class=_Parser)
@@ -271,6 +295,17 @@ def _evaluate_segmentation(parsed: argparse.Namespace, _: list[str]) -> int:
     given["compare"] = tuple(given["compare"] or ())
     try:
         print(evaluate_segmentation(EvaluationConfig(**{k: v for k, v in given.items() if v is not None})))
+    except (ValueError, OSError) as error:
+        return _wrong_usage(error)
+    return OK
+
+
+def _evaluate_enhancement(parsed: argparse.Namespace, _: list[str]) -> int:
+    from pipeline.evaluation.enhancement import EnhancementConfig, evaluate_enhancement
+
+    given = {field.name: getattr(parsed, field.name) for field in dataclasses.fields(EnhancementConfig)}
+    try:
+        print(evaluate_enhancement(EnhancementConfig(**given)))
     except (ValueError, OSError) as error:
         return _wrong_usage(error)
     return OK

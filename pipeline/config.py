@@ -7,11 +7,16 @@ import hashlib
 import json
 from typing import Any
 
-from pipeline.profiles import load_profile
-from transforms.profile import Profile
+from pipeline.colour_reference import reference_digest
+from pipeline.credentials import Credentials, certificate_digest
+from pipeline.profiles import load_profile, with_look
+from transforms import enhance
+from transforms.colour_transfer import TRANSFERS
+from transforms.profile import SHADOWS, Profile
 
 OUTPUT_KINDS = ("packshot", "mask", "cutout")
 CUTOUT_FORMATS = ("png", "webp")
+ENHANCEMENTS = (*enhance.STEPS, "straighten")
 
 
 def _setting(default: Any = dataclasses.MISSING, *, help: str, pixels: bool = False, **flag: Any) -> Any:
@@ -35,7 +40,21 @@ class RunConfig:
     outputs: tuple[str, ...] = _setting(
         ("packshot", "mask"), pixels=True, help=f"comma-separated list of {', '.join(OUTPUT_KINDS)}"
     )
+    background: str = _setting(
+        "", help="another ground than the profile's: '#rrggbb', '#rrggbb-#rrggbb' (a gradient) or a picture's path"
+    )
+    shadow: str = _setting(
+        "", help="another shadow than the profile's: none, contact, drop or kept (the photo's own)", metavar="SHADOW"
+    )
+    enhance: tuple[str, ...] = _setting(
+        (), pixels=True, help=f"comma-separated list of {', '.join(ENHANCEMENTS)}; each acts only where it is needed"
+    )
     cutout_format: str = _setting("png", pixels=True, help="format of the cut-out", choices=CUTOUT_FORMATS)
+    blur_faces: bool = _setting(False, pixels=True, help="make faces on the product's side of the mask unrecognisable")
+    c2pa_certificate: str | None = _setting(
+        None, help="PEM file of a certificate chain: sign every asset with a C2PA manifest; needs the extra c2pa"
+    )
+    c2pa_key: str | None = _setting(None, help="PEM file of the certificate's private key: EC or Ed25519, unencrypted")
     id_column: str = _setting("id", help="Parquet column of the photo's id")
     image_column: str | None = _setting(
         None,
@@ -52,6 +71,16 @@ class RunConfig:
     )
     max_pixels: int = _setting(100_000_000, pixels=True, help="photos of more pixels are rejected unread", metavar="N")
     max_bytes: int = _setting(64 * 2**20, pixels=True, help="photos of more bytes are rejected unread", metavar="N")
+    neutral_backdrop: bool = _setting(
+        False, pixels=True, help="the backdrops are known to be white or grey: their tint is the light's"
+    )
+    colour_reference: str = _setting(
+        "", help="bring grounds and tone to one look: a .json of packshot reference, or a picture", metavar="FILE"
+    )
+    colour_transfer: str = _setting("mk", help="how: mk (linear Monge-Kantorovich) or reinhard", choices=TRANSFERS)
+    category_column: str = _setting(
+        "category", help="the attribute column by which --colour_reference tells categories"
+    )
     batch_size: int = _setting(8, help="photos in one call of the segmentation model", metavar="N")
     model_threads: int = _setting(1, help="threads of one call of the segmentation model on CPU", metavar="N")
     fetch_timeout: float = _setting(20.0, help="seconds that an http(s) request may wait", metavar="SECONDS")
@@ -59,7 +88,7 @@ class RunConfig:
     allow_private_hosts: bool = _setting(False, help="let http(s) URIs name hosts of private networks")
 
     def __post_init__(self):
-        for name in ("outputs", "attribute_columns"):
+        for name in ("outputs", "attribute_columns", "enhance"):
             value = getattr(self, name)
             if isinstance(value, str):
                 value = value.split(",")
@@ -67,8 +96,13 @@ class RunConfig:
         unknown = [kind for kind in self.outputs if kind not in OUTPUT_KINDS]
         if unknown or not self.outputs:
             raise ValueError(f"--outputs={','.join(self.outputs)!r} must be a list of {', '.join(OUTPUT_KINDS)}")
-        if len(set(self.outputs)) < len(self.outputs):
-            raise ValueError(f"--outputs={','.join(self.outputs)!r} names an output twice")
+        if self.shadow and self.shadow not in SHADOWS:
+            raise ValueError(f"--shadow={self.shadow!r} must be one of {', '.join(SHADOWS)}")
+        if unknown := [step for step in self.enhance if step not in ENHANCEMENTS]:
+            raise ValueError(f"--enhance names {unknown[0]!r}; it must be a list of {', '.join(ENHANCEMENTS)}")
+        for name, noun in (("outputs", "an output"), ("enhance", "a step")):
+            if len(set(getattr(self, name))) < len(getattr(self, name)):
+                raise ValueError(f"--{name}={','.join(getattr(self, name))!r} names {noun} twice")
         if self.cutout_format not in CUTOUT_FORMATS:
             raise ValueError(f"--cutout_format={self.cutout_format!r} must be one of {', '.join(CUTOUT_FORMATS)}")
         for name, least in (
@@ -80,10 +114,17 @@ class RunConfig:
         ):
             if getattr(self, name) < least:
                 raise ValueError(f"--{name}={getattr(self, name)!r} must be at least {least}")
+        if self.colour_transfer not in TRANSFERS:
+            raise ValueError(f"--colour_transfer={self.colour_transfer!r} must be one of {', '.join(TRANSFERS)}")
         if not 0 <= self.max_rejected_fraction <= 1:
             raise ValueError(f"--max_rejected_fraction={self.max_rejected_fraction!r} must lie between 0 and 1")
         if not self.fetch_timeout > 0:
             raise ValueError(f"--fetch_timeout={self.fetch_timeout!r} must be above 0 seconds")
+        for name in ("c2pa_certificate", "c2pa_key"):
+            if "-----" in (getattr(self, name) or ""):  # its content must not get into a message or run.json
+                raise ValueError(f"--{name} holds the text of a PEM file; name the file's path")
+        if (self.c2pa_certificate is None) != (self.c2pa_key is None):
+            raise ValueError("--c2pa_certificate and --c2pa_key go together; one of them is missing")
         for name in ("input", "output"):
             if not getattr(self, name):
                 raise ValueError(f"--{name} is empty; name a path")
@@ -95,12 +136,18 @@ class RunConfig:
         return cls(**{name: value for name, value in values.items() if name in names and value is not None})
 
     def load_profile(self) -> Profile:
-        """Returns the profile's rules.
+        """Returns the profile's rules, with the ground and the shadow that were asked for.
 
         Raises:
-          ValueError: the profile is unknown or wrong.
+          ValueError: the profile is unknown or wrong, or the ground's picture cannot be read.
         """
-        return load_profile(self.profile)
+        return with_look(load_profile(self.profile), background=self.background, shadow=self.shadow)
+
+    def credentials(self) -> Credentials | None:
+        """Returns who signs the assets, or None for nobody."""
+        if self.c2pa_certificate is None or self.c2pa_key is None:
+            return None
+        return Credentials(self.c2pa_certificate, self.c2pa_key)
 
     def fingerprint(self, version: str) -> str:
         """Names all that decides an asset's bytes beside the photo and the model.
@@ -114,8 +161,16 @@ class RunConfig:
         decisive = {
             field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.metadata.get("pixels")
         }
-        decisive["profile"] = dataclasses.asdict(self.load_profile())
+        profile = dataclasses.asdict(self.load_profile())
+        if profile["backdrop"] is not None:
+            profile["backdrop"] = hashlib.sha256(profile["backdrop"]).hexdigest()
+        decisive["profile"], decisive["enhance"] = profile, sorted(self.enhance)
         decisive["outputs"] = sorted(self.outputs)
+        if self.c2pa_certificate is not None:
+            decisive["c2pa_certificate"] = certificate_digest(self.c2pa_certificate)
+        if self.colour_reference:
+            digest = reference_digest(self.colour_reference)
+            decisive["colour_reference"] = [digest, self.colour_transfer, self.category_column]
         text = json.dumps({"version": version, **decisive}, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

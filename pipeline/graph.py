@@ -9,6 +9,7 @@ import apache_beam as beam
 from models.handlers import SegmentationHandler
 from pipeline.planning import RunPlan, library_versions
 from pipeline.progress import CountDone
+from pipeline.provenance import SealAssets, ground_type
 from pipeline.records import REJECTIONS_SCHEMA, Encoded, Rejection, catalogue_row
 from pipeline.refresh import CarryOver
 from pipeline.report import write_report
@@ -19,11 +20,17 @@ from pipeline.sources.fetch import FetchPhotos
 from pipeline.sources.lookup import SourceReader
 from pipeline.sources.read import ReadPhotos
 from pipeline.version import __version__
+from transforms.colour_transfer import MatchLook
+from transforms.compliance import CheckCompliance
 from transforms.compose import ComposePackshot, required_working_side
 from transforms.decode import DecodeLimits, DecodePhotos
 from transforms.encode import EncodeAssets
+from transforms.enhance import EnhancePhotos
+from transforms.faces import BlurFaces
 from transforms.matte import MattePhotos
-from transforms.normalise import NormaliseColour
+from transforms.normalise import NormaliseColour, NormaliseLimits
+from transforms.privacy import ReadLabels
+from transforms.quality import JudgeQuality
 from transforms.segment import SegmentPhotos
 
 
@@ -80,13 +87,27 @@ def build_graph(pipeline: beam.Pipeline, plan: RunPlan, *, progress: str | None 
     )  # Photo, catalogue row
     unchanged, rejections = counted(unchanged, "Unchanged"), counted(rejections, "RefusedCarryOver")
     refused.append(rejections)
+    photos = stage(photos, "ReadLabels", ReadLabels())  # + source_type, source_credentials
     photos = stage(photos, "DecodePhotos", DecodePhotos(limits, wanted))  # + image
     photos = stage(photos, "SegmentPhotos", SegmentPhotos(handler, model.size))  # + coarse_mask, presence
     photos = stage(photos, "MattePhotos", MattePhotos())  # + alpha, foreground
-    photos = stage(photos, "NormaliseColour", NormaliseColour())  # + background_gain
-    photos = stage(photos, "ComposePackshot", ComposePackshot(plan.profile))  # + packshot
-    encode = EncodeAssets(config.outputs, plan.profile, config.cutout_format, Encoded)
-    photos = stage(photos, "EncodeAssets", encode)  # + encoded
+    if config.blur_faces:
+        photos = stage(photos, "BlurFaces", BlurFaces())  # image, foreground
+    colour_limits = NormaliseLimits.for_neutral_paint() if config.neutral_backdrop else NormaliseLimits()
+    photos = stage(photos, "NormaliseColour", NormaliseColour(colour_limits))  # + background_gain
+    if plan.looks:
+        match = MatchLook(plan.looks, config.colour_transfer, config.category_column)
+        photos = stage(photos, "MatchLook", match)  # + the category's ground and tone
+    photos = stage(photos, "EnhancePhotos", EnhancePhotos(config.enhance))  # + enhancements
+    photos = stage(photos, "JudgeQuality", JudgeQuality())  # + measurements
+    compose = ComposePackshot(plan.profile, straighten="straighten" in config.enhance)
+    photos = stage(photos, "ComposePackshot", compose)  # + packshot
+    encode = EncodeAssets(
+        config.outputs, plan.encoding_profile, config.cutout_format, Encoded, ground_type(plan.profile)
+    )
+    photos = stage(photos, "EncodeAssets", encode)  # + encoded, digital_source_type
+    photos = stage(photos, "SealAssets", SealAssets(config.credentials()))  # encoded, read back and perhaps signed
+    photos = stage(photos, "CheckCompliance", CheckCompliance(plan.profile))  # perhaps more review reasons
     write = WriteAssets(config.output, plan.fingerprint, model.sha256)
     photos = stage(photos, "WriteAssets", write)  # + assets, and no pixels any more
 

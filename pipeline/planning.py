@@ -12,12 +12,16 @@ from importlib import metadata
 import pyarrow as pa
 
 from models.registry import ModelSpec, resolve_model
+from pipeline.colour_reference import load_looks
 from pipeline.config import RunConfig
+from pipeline.credentials import room_for_credentials
 from pipeline.records import catalogue_schema
 from pipeline.refresh import PreviousRows, RefreshPlan, latest_run, load_previous, new_run_name, plan_refresh
 from pipeline.sources.items import PlannedItem, WorkItem, check_unique
 from pipeline.sources.listing import Source, open_source
 from pipeline.version import __version__
+from transforms import faces
+from transforms.colour_transfer import EVERY_CATEGORY, Look
 from transforms.profile import Profile
 
 _ROWS_PER_SHARD = 50_000
@@ -30,6 +34,7 @@ _LIBRARIES = (
     "pillow",
     "numpy",
     "pyarrow",
+    "c2pa-python",
 )
 
 
@@ -40,7 +45,9 @@ class RunPlan:
     Attributes:
       config: the settings.
       profile: the profile's rules.
+      encoding_profile: the same with byte limits that leave room for a C2PA manifest, if one is to be signed.
       model: the segmentation model.
+      looks: of ``--colour_reference`` by category; empty for none.
       source: the opened input.
       items: the pieces of work.
       previous: the last committed run's rows.
@@ -54,7 +61,9 @@ class RunPlan:
 
     config: RunConfig
     profile: Profile
+    encoding_profile: Profile
     model: ModelSpec
+    looks: dict[str, Look]
     source: Source
     items: list[WorkItem]
     previous: PreviousRows
@@ -95,6 +104,10 @@ def plan_run(config: RunConfig, now: datetime.datetime | None = None) -> RunPlan
     """
     started = now or datetime.datetime.now(datetime.UTC)
     profile = config.load_profile()
+    if config.blur_faces:
+        faces.check_available()
+    credentials = config.credentials()
+    encoding_profile = room_for_credentials(profile, credentials.check()) if credentials else profile
     model = resolve_model(config.segmentation_model)
     source = open_source(
         config.input,
@@ -111,7 +124,9 @@ def plan_run(config: RunConfig, now: datetime.datetime | None = None) -> RunPlan
     return RunPlan(
         config=config,
         profile=profile,
+        encoding_profile=encoding_profile,
         model=model,
+        looks=_load_looks(config),
         source=source,
         items=items,
         previous=previous,
@@ -122,6 +137,19 @@ def plan_run(config: RunConfig, now: datetime.datetime | None = None) -> RunPlan
         schema=schema,
         started=started,
     )
+
+
+def _load_looks(config: RunConfig) -> dict[str, Look]:
+    if not config.colour_reference:
+        return {}
+    looks = load_looks(config.colour_reference, config.segmentation_model)
+    categories = len(looks.keys() - {EVERY_CATEGORY})
+    if categories and config.category_column not in config.attribute_columns:
+        raise ValueError(
+            f"--colour_reference={config.colour_reference!r} has looks of {categories} categories, but "
+            f"--attribute_columns does not name the column {config.category_column!r} that tells them"
+        )
+    return looks
 
 
 def describe_plan(plan: RunPlan) -> str:

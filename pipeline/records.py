@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
+from transforms.quality import Measurements
 from transforms.reasons import RejectReason, ReviewReason
 
 Refresh = Literal["new", "changed", "unchanged", "duplicate"]
@@ -37,7 +38,11 @@ class Asset:
 
 @dataclasses.dataclass(frozen=True)
 class Encoded:
-    """An asset's bytes on the way to storage; the fields are those of ``Asset``."""
+    """An asset's bytes on the way to storage; the fields are those of ``Asset``.
+
+    Attributes:
+      source_type: the IPTC Digital Source Type that the file says it is.
+    """
 
     kind: str
     content: bytes
@@ -45,6 +50,7 @@ class Encoded:
     height: int
     media_type: str
     extension: str
+    source_type: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,8 +89,17 @@ class Photo:
       touches_edge: whether the product is cut by the frame.
       background_gain: applied gains for R, G, B in linear light; (1, 1, 1) for none.
       colour_shift: mean CIEDE2000 that normalisation moved the product.
+      colour_method: where the gains came from, of ``transforms.normalise.Method``.
+      colour_abstention: why there are no gains, of ``transforms.normalise.Abstention``, or None where there are.
+      enhancements: what was mended or added, in order: ``blur_faces``, of ``transforms.enhance.STEPS``,
+        ``straighten``, ``shadow``.
       review_reasons: why a person should look, in the order found.
+      source_type: what the file itself says it is (IPTC Digital Source Type), or None where it says nothing.
+      source_credentials: whether the file carried a C2PA manifest.
+      digital_source_type: what its assets are labelled as; see ``pipeline.provenance``.
       packshot: the composed canvas, sRGB, uint8 (H, W, 3), RGB; dropped after it was encoded.
+      packshot_alpha: the product's matte on that canvas, uint8 (H, W); dropped after the file was checked.
+      measurements: what the quality gates and the compliance checks measured.
       encoded: assets ready to be stored.
       assets: assets stored.
       milliseconds: time spent by stage.
@@ -110,8 +125,16 @@ class Photo:
     touches_edge: bool = False
     background_gain: tuple[float, float, float] = (1.0, 1.0, 1.0)
     colour_shift: float = 0.0
+    colour_method: str | None = None
+    colour_abstention: str | None = None
+    enhancements: tuple[str, ...] = ()
     review_reasons: tuple[ReviewReason, ...] = ()
+    source_type: str | None = None
+    source_credentials: bool | None = None
+    digital_source_type: str | None = None
     packshot: np.ndarray | None = None
+    packshot_alpha: np.ndarray | None = None
+    measurements: Measurements | None = None
     encoded: tuple[Encoded, ...] = ()
     assets: tuple[Asset, ...] = ()
     milliseconds: dict[str, float] = dataclasses.field(default_factory=dict)
@@ -146,6 +169,7 @@ ASSET_TYPE = pa.struct(
         ("media_type", pa.string()),
     ]
 )
+MEASUREMENTS_TYPE = pa.struct([(field.name, pa.float32()) for field in dataclasses.fields(Measurements)])
 BBOX_TYPE = pa.struct([("x", pa.int32()), ("y", pa.int32()), ("width", pa.int32()), ("height", pa.int32())])
 
 _CATALOGUE_FIELDS = [
@@ -171,6 +195,19 @@ _CATALOGUE_FIELDS = [
 ]
 CATALOGUE_COLUMNS = tuple(field.name for field in _CATALOGUE_FIELDS)
 
+# Columns that later releases added: behind the attributes, so that every older column keeps its place, and null in
+# rows carried over from a run that did not have them.
+_TRAILING_FIELDS = [
+    pa.field("colour_method", pa.string()),
+    pa.field("colour_abstention", pa.string()),
+    pa.field("enhancements", pa.list_(pa.string())),
+    pa.field("measurements", MEASUREMENTS_TYPE),
+    pa.field("digital_source_type", pa.string()),
+    pa.field("source_credentials", pa.bool_()),
+]
+TRAILING_COLUMNS = tuple(field.name for field in _TRAILING_FIELDS)
+OWN_COLUMNS = frozenset((*CATALOGUE_COLUMNS, *TRAILING_COLUMNS))
+
 REJECTIONS_SCHEMA = pa.schema(
     [
         pa.field("id", pa.string(), nullable=False),
@@ -195,12 +232,12 @@ def catalogue_schema(attributes: pa.Schema | None = None) -> pa.Schema:
     """
     attributes = attributes or pa.schema([])
     for name in attributes.names:
-        if name in CATALOGUE_COLUMNS:
+        if name in OWN_COLUMNS:
             raise ValueError(
                 f"attribute column {name!r} has the name of one of the catalogue's own columns; "
                 f"rename it in the input or leave it out of --attribute_columns"
             )
-    return pa.schema([*_CATALOGUE_FIELDS, *attributes])
+    return pa.schema([*_CATALOGUE_FIELDS, *attributes, *_TRAILING_FIELDS])
 
 
 def catalogue_row(
@@ -229,4 +266,10 @@ def catalogue_row(
         "config_fingerprint": config_fingerprint,
         "packshot_version": packshot_version,
         **photo.attributes,
+        "colour_method": photo.colour_method,
+        "colour_abstention": photo.colour_abstention,
+        "enhancements": list(photo.enhancements),
+        "measurements": None if photo.measurements is None else dataclasses.asdict(photo.measurements),
+        "digital_source_type": photo.digital_source_type,
+        "source_credentials": photo.source_credentials,
     }

@@ -15,7 +15,7 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 
-from pipeline.records import CATALOGUE_COLUMNS, Photo, catalogue_schema
+from pipeline.records import CATALOGUE_COLUMNS, TRAILING_COLUMNS, Photo, catalogue_schema
 from pipeline.sinks import storage
 from pipeline.sinks.commit import LATEST, committed_run
 from pipeline.sinks.tables import read_table
@@ -212,6 +212,7 @@ def carry_over(
     if refresh != "unchanged":
         return photo, None
     row = {column: previous[column] for column in CATALOGUE_COLUMNS}
+    row.update((column, previous.get(column)) for column in TRAILING_COLUMNS)
     return photo, {**row, "source_uri": photo.source_uri, "refresh": refresh, **photo.attributes}
 
 

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
-from pipeline.records import CATALOGUE_COLUMNS
+from pipeline.records import OWN_COLUMNS
 from pipeline.sinks import storage
 
 STATUSES = ("ready", "review", "rejected")
@@ -287,7 +287,7 @@ def _categories(table: pq.ParquetFile) -> dict[str, _Category]:
         tests = (pa.types.is_string, pa.types.is_large_string, pa.types.is_boolean, pa.types.is_integer)
         return any(test(kind) for test in tests)
 
-    names = [field.name for field in table.schema_arrow if field.name not in CATALOGUE_COLUMNS and suits(field.type)]
+    names = [field.name for field in table.schema_arrow if field.name not in OWN_COLUMNS and suits(field.type)]
     if names:
         for batch in itertools.islice(table.iter_batches(_BATCH, columns=names), 1):
             names = [name for name in names if _Category(name).add(batch.column(name))]

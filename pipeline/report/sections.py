@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.records import CATALOGUE_COLUMNS
+from pipeline.records import OWN_COLUMNS
 from pipeline.report import charts
 from pipeline.report.changes import Changes, flatten
 from pipeline.report.columns import STATUSES, CatalogueColumns, RejectedGroup
@@ -275,11 +275,19 @@ def groups(
     ]
 
 
+def _colour_facts(row: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Says where the gains came from, or why there are none; nothing for a row of a release that did not record it."""
+    if not row.get("colour_method"):
+        return []
+    why = row.get("colour_abstention")
+    return [("Colour", f"left alone: {why.replace('_', ' ')}" if why else f"by {row['colour_method']}")]
+
+
 def _tile(tile: Tile, thumbnails: Sequence[Thumbnail | None], category: str | None) -> dict[str, Any]:
     row = tile.row
     name = shorten(row["id"])
     box = row["bbox"]
-    attributes = [(column, value) for column, value in row.items() if column not in CATALOGUE_COLUMNS]
+    attributes = [(column, value) for column, value in row.items() if column not in OWN_COLUMNS]
     return {
         "id": name,
         "status": row["status"],
@@ -296,6 +304,7 @@ def _tile(tile: Tile, thumbnails: Sequence[Thumbnail | None], category: str | No
             ("Product", f"{box['width']} × {box['height']} px at {box['x']}, {box['y']}" if box else "none found"),
             ("Cut by the frame", "yes" if row["touches_edge"] else "no"),
             ("Gains R, G, B", ", ".join(f"{gain:.3f}" for gain in row["background_gain"][:3])),
+            *_colour_facts(row),
             ("Refresh", row["refresh"]),
             *((shorten(column, 60), shorten(spoken(value), 120)) for column, value in attributes[:12]),
             ("Photo's SHA-256", row["source_sha256"][:64]),

@@ -24,6 +24,15 @@ REVIEW_TEXT = {
     "small_product": "The product covers next to nothing of the photo",
     "uncertain_mask": "Much of the mask is neither product nor ground",
     "byte_limit": "No quality setting meets the profile's byte limits",
+    "several_products": "Several products that are no pair",
+    "too_blurred": "Nothing on the product is sharp",
+    "over_exposed": "Much of the product is burnt out",
+    "under_exposed": "The photo is too dark",
+    "wrong_format": "The packshot is not of the profile's format",
+    "wrong_size": "The packshot has not the profile's size",
+    "wrong_colour_space": "The packshot does not say that it is sRGB",
+    "wrong_ground": "The packshot's ground is not the profile's background",
+    "wrong_fill": "The product takes too much or too little of the packshot",
 }
 REJECT_TEXT = {
     "empty": "No bytes, or a null image",

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from pipeline.cli import main
-from pipeline.records import CATALOGUE_COLUMNS, REJECTIONS_SCHEMA
+from pipeline.records import CATALOGUE_COLUMNS, REJECTIONS_SCHEMA, TRAILING_COLUMNS
 
 
 def rows(finished, table="catalogue"):
@@ -32,7 +32,7 @@ def test_every_photo_is_accounted_for(first_run, catalogue):
 
 def test_tables_have_the_contract_columns(first_run):
     table = pq.read_table(first_run.output / "catalogue" / first_run.run)
-    assert tuple(table.column_names) == CATALOGUE_COLUMNS
+    assert tuple(table.column_names) == CATALOGUE_COLUMNS + TRAILING_COLUMNS
     assert pq.read_table(first_run.output / "rejections" / first_run.run).schema.equals(REJECTIONS_SCHEMA)
 
 
@@ -150,6 +150,11 @@ def test_too_many_rejections_end_with_status_3(packshot, catalogue, tmp_path, ca
         (["run", "--input", "{in}", "--output", "{out}", "--outputs", "masks"], "packshot, mask, cutout"),
         (["run", "--input", "{in}", "--output", "{out}", "--segmentation_model", "u2"], "packshot-seg"),
         (["run", "--input", "{in}", "--output", "{out}", "--nosuchflag", "1"], "--nosuchflag"),
+        (["run", "--input", "{in}", "--output", "{out}", "--enhance", "polish"], "names 'polish'"),
+        (["run", "--input", "{in}", "--output", "{out}", "--shadow", "soft"], "none, contact, drop, kept"),
+        (["run", "--input", "{in}", "--output", "{out}", "--background", "#fff"], "'#rrggbb-#rrggbb'"),
+        (["run", "--input", "{in}", "--output", "{out}", "--background", "{in}/none.png"], "cannot be read"),
+        (["evaluate", "enhancement", "--photos", "{in}", "--masks", "{out}"], "no Parquet files"),
         (["run", "--input", "{in}", "--output", "{out}", "--max_pixels", "many"], "max_pixels"),
         (["report", "--output", "{out}"], "no committed run"),
         (["samples", "{out}", "--count", "-1"], "count"),
@@ -216,3 +221,25 @@ def test_ctrl_c_ends_cleanly(catalogue, tmp_path, delay):
     assert process.returncode == 130
     assert "finished assets are kept" in error and "Traceback" not in error
     assert not (tmp_path / "out" / "LATEST").exists()
+
+
+def test_looks_and_enhancements_reach_the_files_and_the_table(packshot, tmp_path):
+    source = tmp_path / "in"
+    source.mkdir()
+    rng = np.random.default_rng(0)
+    photo = np.full((240, 200, 3), 60.0) + rng.normal(0, 12, (240, 200, 3))  # dark and noisy
+    photo[60:180, 60:140] = (10, 20, 60) + rng.normal(0, 12, (120, 80, 3))
+    Image.fromarray(np.clip(photo, 0, 255).astype(np.uint8)).save(source / "dark.png")
+    flags = ["--enhance", "denoise,exposure", "--shadow", "drop", "--background", "#ffffff-#8090a0"]
+    done = packshot(source, tmp_path / "out", *flags)
+    (row,) = rows(done)
+    assert row["enhancements"] == ["exposure", "denoise"]
+    plain = packshot(source, tmp_path / "out")
+    (before,) = rows(plain)
+    assert before["enhancements"] == [] and before["refresh"] == "changed"
+    pictures = []
+    for one, finished in ((row, done), (before, plain)):
+        asset = next(asset for asset in one["assets"] if asset["kind"] == "packshot")
+        pictures.append(np.asarray(Image.open(finished.output / asset["uri"])).astype(int))
+    assert np.abs(pictures[0][-1, 0] - (0x80, 0x90, 0xA0)).max() <= 3 and (pictures[1][-1, 0] == 255).all()
+    assert pictures[0][450:550, 450:550].mean() > pictures[1][450:550, 450:550].mean() + 20

@@ -1,5 +1,7 @@
 import dataclasses
 
+import cv2
+import numpy as np
 import pytest
 
 from pipeline.config import RunConfig
@@ -78,3 +80,63 @@ def test_editing_a_profile_file_changes_the_fingerprint(tmp_path):
 def test_an_unknown_profile_is_a_clear_error():
     with pytest.raises(ValueError, match="white-square"):
         dataclasses.replace(BASE, profile="ebay2").load_profile()
+
+
+def write_picture(path, level):
+    path.write_bytes(cv2.imencode(".png", np.full((20, 30, 3), level, np.uint8))[1].tobytes())
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"background": "#eeeeee"},
+        {"background": "#ffffff-#eeeeee"},
+        {"shadow": "drop"},
+        {"enhance": "denoise"},
+        {"enhance": "straighten"},
+    ],
+)
+def test_another_look_changes_the_fingerprint(change):
+    assert dataclasses.replace(BASE, **change).fingerprint("1") != BASE.fingerprint("1")
+
+
+@pytest.mark.parametrize(
+    "change", [{"background": "#ffffff"}, {"shadow": "none"}, {"enhance": ""}, {"background": "", "shadow": ""}]
+)
+def test_asking_for_what_the_profile_does_anyway_changes_nothing(change):
+    assert dataclasses.replace(BASE, **change).fingerprint("1") == BASE.fingerprint("1")
+
+
+def test_the_order_of_enhancements_does_not_matter_as_they_are_done_in_their_own():
+    both = [dataclasses.replace(BASE, enhance=steps) for steps in ("sharpen,denoise", "denoise, sharpen")]
+    assert both[0].fingerprint("1") == both[1].fingerprint("1")
+
+
+def test_the_fingerprint_follows_a_backdrop_s_bytes_and_not_its_path(tmp_path):
+    fingerprints = [
+        dataclasses.replace(BASE, background=write_picture(tmp_path / name, level)).fingerprint("1")
+        for name, level in (("a.png", 90), ("b.png", 90), ("a.png", 91))
+    ]
+    assert fingerprints[0] == fingerprints[1] != fingerprints[2]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("shadow", "soft", "must be one of none, contact, drop, kept"),
+        ("enhance", "denoise,polish", "names 'polish'; it must be a list of denoise, sharpen, exposure, straighten"),
+        ("enhance", "denoise,denoise", "twice"),
+    ],
+)
+def test_unknown_looks_are_named(name, value, says):
+    with pytest.raises(ValueError, match=says) as caught:
+        dataclasses.replace(BASE, **{name: value})
+    assert f"--{name}" in str(caught.value)
+
+
+@pytest.mark.parametrize("background", ["#fff", "#ffffff-", "#ffffff-#00000g", "#ffffff-#eeeeee-#dddddd", "none.jpg"])
+def test_an_unreadable_background_is_one_sentence_that_names_it(background):
+    with pytest.raises(ValueError) as caught:
+        dataclasses.replace(BASE, background=background).load_profile()
+    assert repr(background) in str(caught.value) and "\n" not in str(caught.value)

@@ -41,8 +41,8 @@ def files(output, *folders):
 
 
 PIXEL_STEPS = (
-    "ReadPhotos", "FetchPhotos", "CarryOver", "DecodePhotos", "SegmentPhotos", "MattePhotos", "NormaliseColour",
-    "ComposePackshot", "EncodeAssets", "WriteAssets", "MakeRows",
+    "ReadPhotos", "FetchPhotos", "CarryOver", "ReadLabels", "DecodePhotos", "SegmentPhotos", "MattePhotos",
+    "NormaliseColour", "ComposePackshot", "EncodeAssets", "SealAssets", "WriteAssets", "MakeRows",
 )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline import refresh
-from pipeline.records import Asset, Photo, catalogue_row, catalogue_schema
+from pipeline.records import TRAILING_COLUMNS, Asset, Photo, catalogue_row, catalogue_schema
 from pipeline.refresh import (
     CarryOver,
     PreviousRows,
@@ -177,6 +177,14 @@ def test_row_of_an_older_version_is_made_again(tmp_path):
     _store_asset(tmp_path, "a")
     older = {name: value for name, value in _row("a").items() if name != "colour_shift"}
     assert carry_over(_photo("a", previous=older), **_now(tmp_path))[0].refresh == "changed"
+
+
+def test_row_of_a_version_without_trailing_columns_is_carried_over_with_nulls(tmp_path):
+    _store_asset(tmp_path, "a")
+    older = {name: value for name, value in _row("a").items() if name not in TRAILING_COLUMNS}
+    _, row = carry_over(_photo("a", previous=older), **_now(tmp_path))
+    assert row == {**_row("a"), **dict.fromkeys(TRAILING_COLUMNS), "refresh": "unchanged"}
+    assert list(to_arrow([row], _SCHEMA).column_names)[-len(TRAILING_COLUMNS) :] == list(TRAILING_COLUMNS)
 
 
 def test_photos_are_parted_in_a_pipeline(tmp_path):
