@@ -25,15 +25,17 @@ class Mix:
       empty: grounds without any product.
       light_on_light: share of the composites that are a light product on a near-white ground.
       tone_on_tone: share of the other composites whose ground is brought near the product's own colour.
+      seam: share of the grounds that are two, meeting in a line: floor and wall, bed and floor.
     """
 
     sellers: float = 0.38
     hand: float = 0.20
     rendered: float = 0.07
     composites: float = 0.30
-    empty: float = 0.05
+    empty: float = 0.08
     light_on_light: float = 0.2
     tone_on_tone: float = 0.25
+    seam: float = 0.15
 
 
 def _largest_empty_rectangle(occupied: np.ndarray) -> tuple[int, int, int, int]:
@@ -118,16 +120,20 @@ class SampleMaker:
         rendered: Examples | None = None,
     ):
         self._mix = mix = mix or Mix()
-        usable = sellers.weights.reshape(len(sellers), -1).max(1) > 0
+        usable = sellers.trusted
         self._sellers = sellers.take(np.flatnonzero(usable))
         self._hand = hand
         self._rendered = rendered
         pools = [
             (cut_outs, np.arange(len(cut_outs)), 0.4),
             (hand, whole_products(hand, sure=0.9), 0.25),
-            (self._sellers, whole_products(self._sellers), 0.35),
+            (self._sellers, whole_products(self._sellers), 0.25),
         ]
-        self._pools = [pool for pool in pools if len(pool[1])]
+        if rendered is not None:
+            pools.append((rendered, whole_products(rendered), 0.1))
+        self._pools = [
+            (examples, whole, _evened(examples.groups[whole]), share) for examples, whole, share in pools if len(whole)
+        ]
         self._grounds = empty_grounds(self._sellers) + empty_grounds(hand)
         shares = np.array([
             mix.sellers * bool(len(self._sellers)), mix.hand * bool(len(hand)),
@@ -159,7 +165,7 @@ class SampleMaker:
         elif kind == 4:
             image, label, weight = self._draw(self._rendered or self._hand, rng)
         else:
-            image = self._ground(rng)
+            image = self._nothing(rng)
             label = np.zeros(image.shape[:2], np.uint8)
             weight = np.full_like(label, 255)
         image, label, weight = _move(image, label, weight, rng, size, gentle=kind == 3)
@@ -176,17 +182,33 @@ class SampleMaker:
         return examples.images[i], examples.labels[i], examples.weights[i]
 
     def _ground(self, rng) -> np.ndarray:
-        """Draws a ground of the working size: a real one, a plain one or a sweep."""
+        """Draws a ground of the working size, or two that meet: real ones, plain ones, sweeps."""
+        ground = self._one_ground(rng)
+        if rng.random() >= self._mix.seam:
+            return ground
+        side = cv2.GaussianBlur(_half_plane(rng), (0, 0), rng.uniform(0.5, 3))[..., None]
+        return (ground + (self._one_ground(rng).astype(np.float32) - ground) * side).astype(np.uint8)
+
+    def _one_ground(self, rng) -> np.ndarray:
         if self._grounds and rng.random() < 0.65:
             return _fill_frame(self._grounds[rng.integers(len(self._grounds))], rng)
         colour = rng.uniform(20, 256, 3) if rng.random() < 0.5 else np.full(3, rng.uniform(90, 256))
         return _sweep(colour, rng)
 
+    def _nothing(self, rng) -> np.ndarray:
+        """Draws a ground without a product, at times with the shadow of one that is not in the frame."""
+        ground = self._ground(rng)
+        if rng.random() < 0.3 and self._pools:
+            _, alpha = _place(*self._product(rng), rng)
+            shadow = cv2.GaussianBlur(alpha, (0, 0), rng.uniform(4, 16)) * rng.uniform(0.1, 0.5)
+            ground = (ground * (1 - shadow[..., None])).astype(np.uint8)
+        return ground
+
     def _product(self, rng) -> tuple[np.ndarray, np.ndarray]:
         """Draws a product that is whole in its photo; returns RGB uint8 and alpha uint8."""
-        shares = np.array([share for _, _, share in self._pools])
-        examples, whole, _ = self._pools[rng.choice(len(self._pools), p=shares / shares.sum())]
-        i = whole[rng.integers(len(whole))]
+        shares = np.array([pool[-1] for pool in self._pools])
+        examples, whole, chances, _ = self._pools[rng.choice(len(self._pools), p=shares / shares.sum())]
+        i = rng.choice(whole, p=chances)
         return examples.images[i], examples.labels[i]
 
     def _composite(self, rng) -> tuple[np.ndarray, np.ndarray]:
@@ -209,6 +231,22 @@ class SampleMaker:
             ground += (product - ground) * alpha[..., None]
             label = np.maximum(label, alpha)
         return np.clip(ground, 0, 255).astype(np.uint8), (label * 255).astype(np.uint8)
+
+
+def _evened(groups: np.ndarray) -> np.ndarray:
+    """Returns chances that draw a group by the root of its size, so that one source does not drown the others."""
+    _, where, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    chances = 1 / np.sqrt(sizes[where])
+    return chances / chances.sum()
+
+
+def _half_plane(rng) -> np.ndarray:
+    """Draws one side of a line through the frame; float32 0 or 1."""
+    size = WORKING_SIZE
+    angle = rng.normal(np.pi / 2, 0.15) if rng.random() < 0.6 else rng.uniform(0, np.pi)
+    offset = rng.uniform(-0.35, 0.35) * size
+    ys, xs = np.mgrid[:size, :size] - size / 2
+    return (xs * np.cos(angle) + ys * np.sin(angle) > offset).astype(np.float32)
 
 
 def _fill_frame(ground: np.ndarray, rng) -> np.ndarray:

@@ -1,8 +1,8 @@
 """The segmentation network: a residual U-Net of plain 3x3 convolutions with a presence head.
 
 Backend-neutral Keras 3. Residual blocks after He et al. (CVPR 2016), encoder-decoder with lateral
-connections after Ronneberger et al. (MICCAI 2015), global context by pyramid pooling after Zhao et
-al. (CVPR 2017).
+connections after Ronneberger et al. (MICCAI 2015), global context by self-attention after Wang et al.
+("Non-local Neural Networks", CVPR 2018) and by pyramid pooling after Zhao et al. (CVPR 2017).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ class NetworkConfig:
       stem: channels at half resolution.
       widths: channels at 1/4, 1/8, 1/16 and 1/32 of the input.
       blocks: residual blocks at each of these resolutions.
+      attention: blocks of self-attention at 1/32, where every position sees all others.
       decoder: channels of the decoder at 1/16, 1/8, 1/4 and 1/2.
     """
 
@@ -29,6 +30,7 @@ class NetworkConfig:
     stem: int = 24
     widths: tuple[int, int, int, int] = (40, 72, 128, 192)
     blocks: tuple[int, int, int, int] = (1, 2, 3, 3)
+    attention: int = 2
     decoder: tuple[int, int, int, int] = (96, 64, 32, 16)
 
     def __post_init__(self):
@@ -49,6 +51,18 @@ def _residual(x, channels: int, name: str):
     y = _convolution(x, channels, f"{name}_a")
     y = _convolution(y, channels, f"{name}_b", act=False)
     return layers.Activation("relu", name=f"{name}_relu")(layers.Add(name=f"{name}_add")([x, y]))
+
+
+def _attend(x, channels: int, name: str):
+    """Adds to every position what it makes of all others: at first nothing, so the block may join trained weights."""
+    height, width = x.shape[1:3]
+    tokens = layers.Reshape((height * width, channels), name=f"{name}_tokens")(x)
+    y = layers.LayerNormalization(epsilon=1e-5, name=f"{name}_norm")(tokens)
+    y = layers.MultiHeadAttention(4, channels // 4, name=f"{name}_heads")(y, y)
+    y = layers.Dense(2 * channels, activation="relu", name=f"{name}_wide")(y)
+    y = layers.Dense(channels, kernel_initializer="zeros", name=f"{name}_out")(y)
+    y = layers.Add(name=f"{name}_add")([tokens, y])
+    return layers.Reshape((height, width, channels), name=f"{name}_grid")(y)
 
 
 def _pyramid(x, size: int, channels: int, name: str):
@@ -89,6 +103,8 @@ def build_network(config: NetworkConfig | None = None) -> keras.Model:
             x = _residual(x, channels, f"enc{level}_{block}")
         skips.append(x)
     deepest = skips.pop()
+    for block in range(config.attention):
+        deepest = _attend(deepest, config.widths[-1], f"attend{block}")
     presence = layers.Concatenate(name="presence_features")([
         layers.GlobalAveragePooling2D(name="presence_mean")(deepest),
         layers.GlobalMaxPooling2D(name="presence_max")(deepest),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.segmentation.augment import Mix, SampleMaker, _fill_frame, empty_grounds, whole_products
+from models.segmentation.augment import Mix, SampleMaker, _evened, _fill_frame, empty_grounds, whole_products
 from models.segmentation.examples import WORKING_SIZE, Examples
 
 
@@ -105,6 +105,24 @@ def test_a_crop_fills_the_frame_with_its_own_colours(height, width, seed):
     filled = _fill_frame(ground, np.random.default_rng(seed))
     assert filled.shape == (WORKING_SIZE, WORKING_SIZE, 3)
     assert (filled == ground[0, 0]).all()
+
+
+def test_a_large_source_does_not_drown_a_small_one():
+    groups = np.array(["large"] * 100 + ["small"] * 4)
+    chances = _evened(groups)
+    assert chances.sum() == pytest.approx(1)
+    assert chances[groups == "large"].sum() == pytest.approx(5 * chances[groups == "small"].sum())
+
+
+def test_grounds_that_meet_stay_ground():
+    mix = Mix(sellers=0, hand=0, composites=0, rendered=0, empty=1, seam=1)
+    nothing = some(1, 1).take(np.zeros(0, int))
+    maker = SampleMaker(nothing, some(1, 2), nothing, mix)
+    pictures = [maker.sample(np.random.default_rng(seed), 96) for seed in range(6)]
+    assert all(target[..., 0].max() == 0 and target[..., 1].min() > 0.99 for _, target, _ in pictures)
+    one = dataclasses.replace(mix, seam=0)
+    plain = SampleMaker(nothing, some(1, 2), nothing, one).sample(np.random.default_rng(0), 96)[0]
+    assert not np.array_equal(plain, pictures[0][0])
 
 
 def test_tone_on_tone_brings_the_ground_near_the_product():

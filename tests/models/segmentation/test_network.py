@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -17,7 +19,7 @@ def test_logits_have_the_documented_shapes():
 @pytest.mark.parametrize("size", [96, 160, 192, 256])
 def test_the_same_weights_fit_every_size(size):
     network = build_network(SMALL)
-    resized = build_network(NetworkConfig(size, SMALL.stem, SMALL.widths, SMALL.blocks, SMALL.decoder))
+    resized = build_network(dataclasses.replace(SMALL, size=size))
     resized.set_weights(network.get_weights())
     assert resized(np.zeros((1, size, size, 3), np.float32))["mask"].shape == (1, size // 2, size // 2, 1)
 
