@@ -183,7 +183,7 @@ def test_the_last_rounds_are_averaged(config, sets, tmp_path):
     for one in (*apart, together):
         train(one)
     for first, second, mean in zip(*map(weights_of, (*apart, together)), strict=True):
-        np.testing.assert_allclose((first + second) / 2, mean, rtol=2e-3, atol=1e-3)
+        np.testing.assert_allclose((first + second) / 2, mean, rtol=2**-7, atol=1e-3)
 
 
 def test_weights_of_another_network_are_refused(config, tmp_path):
