@@ -11,7 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from transforms.colour import LUMINANCE, decode_srgb8, linear_to_srgb
+from transforms.colour import decode_srgb8, linear_to_srgb
 from transforms.matte import is_meaningful
 from transforms.stage import PhotoStage
 
@@ -41,8 +41,8 @@ class EnhanceLimits:
       sharpening: amount of unsharp masking at ``most_blur``; 2.4 gains twice as much as 1.2 and made none of the 24
         worse, blurred by 1 to 3 pixels.
       overshoot: how far, in code values, sharpening may go beyond the darkest and lightest neighbour: no halos.
-      dim: linear light, 0..1, below which the brightest half per cent of a whole frame has to lie for the photo to
-        count as too dark; a dark product on a light ground never does.
+      dim: linear light of the strongest channel, 0..1, below which the brightest half per cent of a whole frame has to
+        lie for the photo to count as too dark; a dark product on a light ground never does.
       lifted: what that brightest light is raised to.
       most_lift: largest factor.
     """
@@ -167,7 +167,7 @@ def exposure_lift(image: np.ndarray, limits: EnhanceLimits | None = None) -> flo
     scale = min(1.0, 200 / max(image.shape[:2]))
     size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
     small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    brightest = float(np.percentile(decode_srgb8(small) @ LUMINANCE, 99.5))
+    brightest = float(np.percentile(decode_srgb8(small).max(axis=-1), 99.5))
     if brightest >= limits.dim:
         return 1.0
     return round(min(limits.most_lift, limits.lifted / max(brightest, 1e-3)), 3)

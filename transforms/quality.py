@@ -43,7 +43,8 @@ class Measurements:
       burnt: share of the product, 0..1, where all are.
       crushed: share of the product, 0..1, that is black in all channels.
       luminance: median of the product's luminance in linear light, 0..1.
-      highlight: luminance that the brightest hundredth of the whole frame reaches, linear, 0..1.
+      highlight: strongest channel that the brightest hundredth of the whole frame reaches, linear, 0..1: a red sheet
+        in full light has little luminance, and is not dark.
       white_ground: share of what is not product, 0..1, that is white in all channels.
       parts: separate pieces of the product, each at least a quarter of the largest.
       contrast: largest difference between two such pieces' mean colours, CIELAB; 0 for one piece.
@@ -171,8 +172,9 @@ def measure_exposure(image: np.ndarray, alpha: np.ndarray) -> Measurements:
     step = max(1, max(alpha.shape) // _GLANCE_SIDE)
     # every so many pixels rather than a shrunk picture: averages hide what is clipped
     image, alpha = np.ascontiguousarray(image[::step, ::step]), alpha[::step, ::step]
-    luminance = cv2.transform(cv2.LUT(image, _LINEAR), LUMINANCE[None].astype(np.float32))
-    highlight = float(np.percentile(luminance, 99))
+    linear = cv2.LUT(image, _LINEAR)
+    luminance = cv2.transform(linear, LUMINANCE[None].astype(np.float32))
+    highlight = float(np.percentile(linear.max(axis=-1), 99))
     white = cv2.inRange(image, (_WHITE,) * 3, (255,) * 3) > 0
     product, ground = alpha > 230, alpha < 26
     measured = Measurements(highlight=highlight, white_ground=float(white[ground].mean()) if ground.any() else None)
