@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import os
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from pipeline.usage import FAILED, INTERRUPTED, OK, TOO_MANY_REJECTED, USAGE, given, wrong_usage
 from pipeline.version import __version__
-
-OK, FAILED, USAGE, TOO_MANY_REJECTED, INTERRUPTED = 0, 1, 2, 3, 130
 
 
 class _Parser(argparse.ArgumentParser):
@@ -168,11 +166,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return FAILED
 
 
-def _wrong_usage(error: Exception) -> int:
-    sys.stderr.write(f"packshot: {' '.join(str(error).split())}\n")
-    return USAGE
-
-
 def _planned(parsed: argparse.Namespace, rest: list[str]) -> tuple[Any, Any]:
     """Returns the plan and Beam's options."""
     from apache_beam.io.filesystems import FileSystems
@@ -203,7 +196,7 @@ def _run(parsed: argparse.Namespace, rest: list[str]) -> int:
     try:
         plan, options = _planned(parsed, rest)
     except (ValueError, OSError) as error:
-        return _wrong_usage(error)
+        return wrong_usage(error)
     print(describe_plan(plan), flush=True)
     if parsed.dry_run:
         return OK
@@ -235,7 +228,7 @@ def _plan(parsed: argparse.Namespace, rest: list[str]) -> int:
     try:
         plan, _ = _planned(parsed, rest)
     except (ValueError, OSError) as error:
-        return _wrong_usage(error)
+        return wrong_usage(error)
     print(describe_plan(plan))
     return OK
 
@@ -255,7 +248,7 @@ def _report(parsed: argparse.Namespace, _: list[str]) -> int:
         reader = SourceReader(run_json["config"]["id_column"], run_json["config"]["image_column"])
         write_report(parsed.output, run, run_json, read_source=reader, previous_run=run_json["previous_run"])
     except (ValueError, OSError) as error:
-        return _wrong_usage(error)
+        return wrong_usage(error)
     print(storage.join(parsed.output, "runs", run, "report.html"))
     return OK
 
@@ -268,7 +261,7 @@ def _samples(parsed: argparse.Namespace, _: list[str]) -> int:
             parsed.directory, count=parsed.count, seed=parsed.seed, broken=parsed.broken, container=parsed.container
         )
     except ValueError as error:
-        return _wrong_usage(error)
+        return wrong_usage(error)
     print(f"{parsed.count:,} photos in {parsed.directory}, {parsed.broken:,} of them broken")
     return OK
 
@@ -281,7 +274,7 @@ def _train_segmentation(parsed: argparse.Namespace, _: list[str]) -> int:
         config = TrainingConfig.from_mapping(override(read_recipe(parsed.config), vars(parsed)))
         path = train(config)
     except (ValueError, OSError) as error:
-        return _wrong_usage(error)
+        return wrong_usage(error)
     print(path)
     return OK
 
@@ -289,38 +282,36 @@ def _train_segmentation(parsed: argparse.Namespace, _: list[str]) -> int:
 def _evaluate_segmentation(parsed: argparse.Namespace, _: list[str]) -> int:
     from pipeline.evaluation import EvaluationConfig, evaluate_segmentation
 
-    given = {field.name: getattr(parsed, field.name, None) for field in dataclasses.fields(EvaluationConfig)}
+    values = given(parsed, EvaluationConfig)
     for name in ("composite_sources", "composite_without", "sets"):
-        given[name] = tuple(part.strip() for part in (given[name] or "").split(",") if part.strip())
-    given["compare"] = tuple(given["compare"] or ())
+        values[name] = tuple(part.strip() for part in values.get(name, "").split(",") if part.strip())
+    values["compare"] = tuple(values.get("compare", ()))
     try:
-        print(evaluate_segmentation(EvaluationConfig(**{k: v for k, v in given.items() if v is not None})))
+        print(evaluate_segmentation(EvaluationConfig(**values)))
     except (ValueError, OSError) as error:
-        return _wrong_usage(error)
+        return wrong_usage(error)
     return OK
 
 
 def _evaluate_enhancement(parsed: argparse.Namespace, _: list[str]) -> int:
     from pipeline.evaluation.enhancement import EnhancementConfig, evaluate_enhancement
 
-    given = {field.name: getattr(parsed, field.name) for field in dataclasses.fields(EnhancementConfig)}
     try:
-        print(evaluate_enhancement(EnhancementConfig(**given)))
+        print(evaluate_enhancement(EnhancementConfig(**given(parsed, EnhancementConfig))))
     except (ValueError, OSError) as error:
-        return _wrong_usage(error)
+        return wrong_usage(error)
     return OK
 
 
 def _export_segmentation(parsed: argparse.Namespace, _: list[str]) -> int:
     from pipeline.exporting import ExportConfig, export_segmentation
 
-    given = {field.name: getattr(parsed, field.name) for field in dataclasses.fields(ExportConfig)
-             if hasattr(parsed, field.name)}  # fmt: skip
-    given["forms"] = tuple(form.strip() for form in parsed.forms.split(",") if form.strip())
+    values = given(parsed, ExportConfig)
+    values["forms"] = tuple(form.strip() for form in parsed.forms.split(",") if form.strip())
     try:
-        print(export_segmentation(ExportConfig(**given)))
+        print(export_segmentation(ExportConfig(**values)))
     except (ValueError, OSError) as error:
-        return _wrong_usage(error)
+        return wrong_usage(error)
     return OK
 
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import sys
 
-_OK, _USAGE = 0, 2
+from pipeline.usage import OK, given, wrong_usage
 
 
 def add_colour_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,28 +43,17 @@ def _evaluate_colour(parsed: argparse.Namespace, _: list[str]) -> int:
     from pipeline.evaluation.colour import ColourConfig, evaluate_colour
 
     try:
-        print(evaluate_colour(ColourConfig(**_given(parsed, ColourConfig))))
+        print(evaluate_colour(ColourConfig(**given(parsed, ColourConfig))))
     except (ValueError, OSError) as error:
-        return _wrong_usage(error)
-    return _OK
+        return wrong_usage(error)
+    return OK
 
 
 def _reference(parsed: argparse.Namespace, _: list[str]) -> int:
     from pipeline.colour_reference import ReferenceConfig, write_reference
 
     try:
-        print(write_reference(ReferenceConfig(**_given(parsed, ReferenceConfig))))
+        print(write_reference(ReferenceConfig(**given(parsed, ReferenceConfig))))
     except (ValueError, OSError) as error:
-        return _wrong_usage(error)
-    return _OK
-
-
-def _given(parsed: argparse.Namespace, kind: type) -> dict:
-    """Returns the values that were given for a configuration's fields; the others keep their defaults."""
-    values = {field.name: getattr(parsed, field.name, None) for field in dataclasses.fields(kind)}
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def _wrong_usage(error: Exception) -> int:
-    sys.stderr.write(f"packshot: {' '.join(str(error).split())}\n")
-    return _USAGE
+        return wrong_usage(error)
+    return OK

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import sys
 
-_OK, _FAILED, _USAGE = 0, 1, 2
+from pipeline.usage import FAILED, OK, given, wrong_usage
 
 
 def add_compliance_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,29 +36,18 @@ def _evaluate_compliance(parsed: argparse.Namespace, _: list[str]) -> int:
     from pipeline.evaluation.compliance import ComplianceConfig, evaluate_compliance
 
     try:
-        table, passed = evaluate_compliance(ComplianceConfig(**_given(parsed, ComplianceConfig)))
+        table, passed = evaluate_compliance(ComplianceConfig(**given(parsed, ComplianceConfig)))
     except (ValueError, OSError) as error:
-        return _wrong_usage(error)
+        return wrong_usage(error)
     print(table)
-    return _FAILED if parsed.strict and not passed else _OK
+    return FAILED if parsed.strict and not passed else OK
 
 
 def _evaluate_gates(parsed: argparse.Namespace, _: list[str]) -> int:
     from pipeline.evaluation.gates import GatesConfig, evaluate_gates
 
     try:
-        print(evaluate_gates(GatesConfig(**_given(parsed, GatesConfig))))
+        print(evaluate_gates(GatesConfig(**given(parsed, GatesConfig))))
     except (ValueError, OSError) as error:
-        return _wrong_usage(error)
-    return _OK
-
-
-def _given(parsed: argparse.Namespace, kind: type) -> dict:
-    """Returns the values that were given for a configuration's fields; the others keep their defaults."""
-    values = {field.name: getattr(parsed, field.name, None) for field in dataclasses.fields(kind)}
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def _wrong_usage(error: Exception) -> int:
-    sys.stderr.write(f"packshot: {' '.join(str(error).split())}\n")
-    return _USAGE
+        return wrong_usage(error)
+    return OK

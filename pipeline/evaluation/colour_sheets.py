@@ -11,6 +11,7 @@ import numpy as np
 from pipeline.evaluation.colour_cases import ColourCase, relight
 from pipeline.evaluation.colour_methods import Correction
 from pipeline.evaluation.colour_scores import ACTED, DELTA_E, REPRODUCTION, ColourScore
+from pipeline.evaluation.sheets import write_tiles
 
 _SIDE = 170
 _ACROSS = 4
@@ -47,13 +48,7 @@ class ColourSheet:
     def write(self, path: Path) -> bool:
         """Writes the sheet as PNG, the worst first; returns whether there was anything to write."""
         tiles = [tile for *_, tile in sorted(self._worst, key=lambda entry: entry[:2], reverse=True)] + self._first
-        if not tiles:
-            return False
-        tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % _ACROSS)
-        rows = [np.hstack(tiles[start : start + _ACROSS]) for start in range(0, len(tiles), _ACROSS)]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(cv2.imencode(".png", cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR))[1].tobytes())
-        return True
+        return write_tiles(path, tiles, _ACROSS)
 
 
 def _drawn(case: ColourCase, correction: Correction, score: ColourScore) -> np.ndarray:

@@ -9,6 +9,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from pipeline.evaluation.sheets import write_tiles
+
 _SIDE = 220
 _ACROSS = 2
 _KEPT = 16
@@ -50,13 +52,7 @@ class MendingSheet:
     def write(self, path: Path) -> bool:
         """Writes the sheet as PNG, the most urgent first; returns whether there was anything to write."""
         tiles = [tile for *_, tile in sorted(self._entries, key=lambda entry: entry[:2], reverse=True)]
-        if not tiles:
-            return False
-        tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % _ACROSS)
-        rows = [np.hstack(tiles[start : start + _ACROSS]) for start in range(0, len(tiles), _ACROSS)]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(cv2.imencode(".png", cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR))[1].tobytes())
-        return True
+        return write_tiles(path, tiles, _ACROSS)
 
 
 def _fit(picture: np.ndarray) -> np.ndarray:

@@ -49,13 +49,27 @@ class ContactSheet:
     def write(self, path: Path) -> bool:
         """Writes the sheet as PNG, the most urgent first; returns whether there was anything to write."""
         tiles = [tile for _, _, tile in sorted(self._entries, key=lambda entry: entry[:2], reverse=True)]
-        if not tiles:
-            return False
-        tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % _ACROSS)
-        rows = [np.hstack(tiles[start : start + _ACROSS]) for start in range(0, len(tiles), _ACROSS)]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(cv2.imencode(".png", cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR))[1].tobytes())
-        return True
+        return write_tiles(path, tiles, _ACROSS)
+
+
+def write_tiles(path: Path, tiles: list[np.ndarray], across: int) -> bool:
+    """Writes tiles as one PNG, row by row.
+
+    Args:
+      path: of the file.
+      tiles: uint8 (h, w, 3), RGB, all of one size.
+      across: tiles side by side.
+
+    Returns:
+      Whether there was anything to write.
+    """
+    if not tiles:
+        return False
+    tiles = tiles + [np.zeros_like(tiles[0])] * (-len(tiles) % across)
+    rows = [np.hstack(tiles[start : start + across]) for start in range(0, len(tiles), across)]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(cv2.imencode(".png", cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR))[1].tobytes())
+    return True
 
 
 def _drawn(label: str, case: Case, prediction: Prediction) -> np.ndarray:
