@@ -48,6 +48,18 @@ def _parser() -> argparse.ArgumentParser:
     plan.add_argument("--verbose", action="store_true", help="show full tracebacks")
     plan.set_defaults(handle=_plan)
 
+    replay = commands.add_parser(
+        "replay", help="run again over what the last run rejected", allow_abbrev=False,
+        description="Runs again over photos that the last run rejected, with the settings of that run. All other "
+        "photos stay as that run left them, whether or not the input has changed.",
+        epilog="Further flags are those of packshot run and take the place of that run's settings.",
+    )  # fmt: skip
+    replay.add_argument("--reason", help="comma-separated list of reasons, such as fetch_failed (default: all)")
+    add_run_arguments(replay, defaults=False)
+    replay.add_argument("--dry_run", action="store_true", help="say what would be done")
+    replay.add_argument("--verbose", action="store_true", help="show the libraries' own log lines and full tracebacks")
+    replay.set_defaults(handle=_run)
+
     report = commands.add_parser("report", help="write a run's report anew", allow_abbrev=False)
     report.add_argument("--output", required=True, help="the run's output folder")
     report.add_argument("--run", help="the run's name (default: the last committed one)")
@@ -173,17 +185,20 @@ def _planned(parsed: argparse.Namespace, rest: list[str]) -> tuple[Any, Any]:
 
     from pipeline.config import RunConfig
     from pipeline.options import unknown_flags
-    from pipeline.planning import plan_run
+    from pipeline.planning import plan_replay, plan_run
     from pipeline.running import silence_libraries
 
     silence_libraries(parsed.verbose)
     if unknown := unknown_flags(rest):
         raise ValueError(f"unknown arguments {' '.join(unknown)}; see packshot {parsed.command} --help")
-    for name in ("input", "output"):
-        if not getattr(parsed, name):
+    for name in ("output",) if parsed.command == "replay" else ("input", "output"):
+        if not getattr(parsed, name, None):
             raise ValueError(f"--{name} is missing; see packshot {parsed.command} --help")
     options = PipelineOptions(rest)
     FileSystems.set_options(options)  # planning reads cloud storage before any pipeline exists
+    if parsed.command == "replay":
+        reasons = [reason.strip() for reason in (parsed.reason or "").split(",") if reason.strip()]
+        return plan_replay(parsed.output, reasons, given(parsed, RunConfig)), options
     return plan_run(RunConfig.from_mapping(vars(parsed))), options
 
 
@@ -193,23 +208,23 @@ def _run(parsed: argparse.Namespace, rest: list[str]) -> int:
     from pipeline.running import EXPECTED_ERRORS, run_job
     from pipeline.sinks import storage
 
+    if parsed.dry_run:
+        return _plan(parsed, rest)
     try:
         plan, options = _planned(parsed, rest)
     except (ValueError, OSError) as error:
         return wrong_usage(error)
+    except EXPECTED_ERRORS as error:
+        return _failed(error)
     print(describe_plan(plan), flush=True)
-    if parsed.dry_run:
-        return OK
     try:
         run = run_job(plan, options, all_cores=not any(flag.startswith("--direct_") for flag in rest))
     except EXPECTED_ERRORS as error:
-        sys.stderr.write(f"packshot: {error}\n")
-        return FAILED
+        return _failed(error)
     except Exception as error:
         if parsed.verbose:
             raise
-        sys.stderr.write(f"packshot: the job failed: {_last_line(error)} (--verbose shows all)\n")
-        return FAILED
+        return _failed(f"the job failed: {_last_line(error)} (--verbose shows all)")
     print(_ledger_lines(run))
     print(f"report    {storage.join(plan.config.output, 'runs', plan.run, 'report.html')}")
     counts = {field: run[field] for field in ("read", "ready", "review", "rejected")}
@@ -222,14 +237,24 @@ def _run(parsed: argparse.Namespace, rest: list[str]) -> int:
     return status
 
 
+def _failed(error: Exception | str) -> int:
+    sys.stderr.write(f"packshot: {' '.join(str(error).split())}\n")
+    return FAILED
+
+
 def _plan(parsed: argparse.Namespace, rest: list[str]) -> int:
     from pipeline.planning import describe_plan
+    from pipeline.running import EXPECTED_ERRORS
+    from pipeline.survey import describe_survey, survey
 
     try:
         plan, _ = _planned(parsed, rest)
+        print(describe_plan(plan), flush=True)
+        print(describe_survey(survey(plan)))
     except (ValueError, OSError) as error:
         return wrong_usage(error)
-    print(describe_plan(plan))
+    except EXPECTED_ERRORS as error:
+        return _failed(error)
     return OK
 
 

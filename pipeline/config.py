@@ -66,6 +66,9 @@ class RunConfig:
     segmentation_model: str = _setting("packshot-seg", help="model by name, or the path of a model file")
     augment: str = _setting("none", help="augmentation plan; none is the only one in this release", choices=("none",))
     full_refresh: bool = _setting(False, help="process every photo, also those that the last run has done")
+    verify_content: bool = _setting(
+        False, help="read every photo, also where size, version and time of change in its storage are as before"
+    )
     max_rejected_fraction: float = _setting(
         0.05, help="more rejections than this end with status 3", metavar="FRACTION"
     )

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import apache_beam as beam
 
 from models.handlers import SegmentationHandler
+from pipeline.carry_over import CarryOver
+from pipeline.duplicates import FindTwins, FollowLeaders, TakeTwins, tell
 from pipeline.planning import RunPlan, library_versions
 from pipeline.progress import CountDone
 from pipeline.provenance import SealAssets, ground_type
 from pipeline.records import REJECTIONS_SCHEMA, Encoded, Rejection, catalogue_row
-from pipeline.refresh import CarryOver
 from pipeline.report import write_report
 from pipeline.sinks.assets import WriteAssets
 from pipeline.sinks.commit import Commit
 from pipeline.sinks.tables import WriteTable
-from pipeline.sources.fetch import FetchPhotos
+from pipeline.sources.fetch import FetchPhotos, fetch_photo
 from pipeline.sources.lookup import SourceReader
 from pipeline.sources.read import ReadPhotos
 from pipeline.version import __version__
@@ -71,22 +73,25 @@ def build_graph(pipeline: beam.Pipeline, plan: RunPlan, *, progress: str | None 
 
     items = (
         pipeline
-        | "ListWork" >> beam.Create(plan.planned_items(), reshuffle=False)  # PlannedItem
+        | "ListWork" >> beam.Create(plan.refresh.items, reshuffle=False)  # PlannedItem
         | "SpreadWork" >> beam.Reshuffle()  # PlannedItem
     )
-    photos = stage(items, "ReadPhotos", ReadPhotos(plan.source.options))  # Photo, encoded or a URI
-    fetch = FetchPhotos(
-        max_bytes=config.max_bytes,
-        timeout=config.fetch_timeout,
-        retries=config.fetch_retries,
-        allow_private_hosts=config.allow_private_hosts,
-    )
-    photos = stage(photos, "FetchPhotos", fetch)  # + content, source_sha256
-    photos, unchanged, rejections = photos | "CarryOver" >> CarryOver(
-        config.output, plan.fingerprint, model.sha256, config.full_refresh
-    )  # Photo, catalogue row
-    unchanged, rejections = counted(unchanged, "Unchanged"), counted(rejections, "RefusedCarryOver")
-    refused.append(rejections)
+    fetching: dict[str, Any] = {
+        "max_bytes": config.max_bytes,
+        "timeout": config.fetch_timeout,
+        "retries": config.fetch_retries,
+        "allow_private_hosts": config.allow_private_hosts,
+        "verify_content": config.verify_content,
+    }
+    twins = items | "FindTwins" >> FindTwins(plan.options, functools.partial(fetch_photo, **fetching))  # Twins
+    # told before anything is read: a side input ends the stage before it
+    items = items | "TellTwins" >> beam.Map(tell, beam.pvalue.AsSingleton(twins))  # PlannedItem
+    photos = stage(items, "ReadPhotos", ReadPhotos(plan.options))  # Photo, encoded or a URI
+    photos, following = photos | "TakeTwins" >> TakeTwins()  # Photo, Twin
+    photos = stage(photos, "FetchPhotos", FetchPhotos(**fetching))  # + content, source_sha256
+    photos, carried, leading, rejections = photos | "CarryOver" >> CarryOver(plan.shards, plan.pictures())
+    carried = counted(carried, "Carried")  # CarriedRows
+    refused.append(counted(rejections, "RefusedCarryOver"))
     photos = stage(photos, "ReadLabels", ReadLabels())  # + source_type, source_credentials
     photos = stage(photos, "DecodePhotos", DecodePhotos(limits, wanted))  # + image
     photos = stage(photos, "SegmentPhotos", SegmentPhotos(handler, model.size))  # + coarse_mask, presence
@@ -112,12 +117,30 @@ def build_graph(pipeline: beam.Pipeline, plan: RunPlan, *, progress: str | None 
     photos = stage(photos, "WriteAssets", write)  # + assets, and no pixels any more
 
     done = counted(photos | "MakeRows" >> beam.Map(row_of), "Done")  # catalogue row
-    rows = (done, unchanged) | "GatherRows" >> beam.Flatten()  # catalogue row
+    lost = refused | "GatherRejections" >> beam.Flatten()  # Rejection
+    outcomes = {
+        "rows": photos
+        | "LeadingRows" >> beam.FlatMap(lambda photo: [(photo.id, row_of(photo))] if photo.leads else []),
+        "carried": leading,
+        "rejections": lost | "LeadingRejections" >> beam.FlatMap(lambda lost: [(lost.id, lost)] if lost.leads else []),
+        "twins": following | "KeyTwins" >> beam.Map(lambda twin: (twin.leader, twin)),
+    }
+    followed, rejections = outcomes | "FollowLeaders" >> FollowLeaders(plan.shards)  # row or CarriedRows
+    rows = (
+        done,
+        carried,
+        counted(followed, "Followed"),
+        pipeline | "Unmoved" >> beam.Create(plan.carried_rows(), reshuffle=False),
+    ) | "GatherRows" >> beam.Flatten()  # catalogue row or CarriedRows
     lost = (
-        refused
-        | "GatherRejections" >> beam.Flatten()  # Rejection
+        (lost, counted(rejections, "RefusedFollowing"))
+        | "GatherAllRejections" >> beam.Flatten()  # Rejection
         | "MakeRejectionRows" >> beam.Map(_rejection_row, plan.fingerprint)  # rejections row
     )
+    lost = (
+        lost,
+        pipeline | "KeptRejections" >> beam.Create(plan.kept_rejections, reshuffle=False),
+    ) | "GatherRejectionRows" >> beam.Flatten()  # rejections row or CarriedRows
     summaries = (
         rows | "WriteCatalogue" >> WriteTable(config.output, "catalogue", plan.run, plan.schema, plan.shards),
         lost | "WriteRejections" >> WriteTable(config.output, "rejections", plan.run, REJECTIONS_SCHEMA, plan.shards),
@@ -142,4 +165,6 @@ def build_graph(pipeline: beam.Pipeline, plan: RunPlan, *, progress: str | None 
 
 
 def _rejection_row(rejection: Rejection, config_fingerprint: str) -> dict:
-    return {**vars(rejection), "config_fingerprint": config_fingerprint}
+    row = {**vars(rejection), "config_fingerprint": config_fingerprint}
+    del row["leads"]
+    return row

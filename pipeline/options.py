@@ -13,22 +13,24 @@ from pipeline.config import RunConfig
 DEFAULT_RUNNER = "DirectRunner"
 
 
-def add_run_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds one flag for every field of ``RunConfig``."""
+def add_run_arguments(parser: argparse.ArgumentParser, *, defaults: bool = True) -> None:
+    """Adds one flag for every field of ``RunConfig``; without ``defaults``, only those given have a value."""
     kinds = typing.get_type_hints(RunConfig)
     for field in dataclasses.fields(RunConfig):
         extra = {k: v for k, v in field.metadata.items() if k not in ("pixels", "help")}
         default = None if field.default is dataclasses.MISSING else field.default
         text = field.metadata["help"].replace("%", "%%")
         if kinds[field.name] is bool:
-            parser.add_argument(f"--{field.name}", action="store_true", default=False, help=text)
+            default = False if defaults else argparse.SUPPRESS
+            parser.add_argument(f"--{field.name}", action="store_true", default=default, help=text)
             continue
         if isinstance(default, tuple):
             default = ",".join(default)
-        shown = f" (default: {default})" if default not in (None, "") else ""
+        shown = f" (default: {default})" if defaults and default not in (None, "") else ""
         kind = kinds[field.name] if kinds[field.name] in (int, float) else str
         if "metavar" not in extra and "choices" not in extra:
             extra["metavar"] = field.name.rsplit("_", 1)[-1].upper()
+        default = default if defaults else argparse.SUPPRESS
         parser.add_argument(f"--{field.name}", type=kind, default=default, help=text + shown, **extra)
 
 

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import datetime
-import itertools
+import json
 import platform
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from importlib import metadata
+from typing import Any
 
 import pyarrow as pa
 
 from models.registry import ModelSpec, resolve_model
+from pipeline.carry_over import PreviousPictures
 from pipeline.colour_reference import load_looks
 from pipeline.config import RunConfig
 from pipeline.credentials import room_for_credentials
-from pipeline.records import catalogue_schema
+from pipeline.records import OWN_COLUMNS, catalogue_schema
 from pipeline.refresh import PreviousRows, RefreshPlan, latest_run, load_previous, new_run_name, plan_refresh
-from pipeline.sources.items import PlannedItem, WorkItem, check_unique
-from pipeline.sources.listing import Source, open_source
+from pipeline.sinks import storage
+from pipeline.sinks.tables import CarriedRows, read_part, shard_of, table_parts
+from pipeline.sources.items import SourceOptions, check_unique
+from pipeline.sources.listing import open_source
 from pipeline.version import __version__
 from transforms import faces
 from transforms.colour_transfer import EVERY_CATEGORY, Look
@@ -48,10 +53,12 @@ class RunPlan:
       encoding_profile: the same with byte limits that leave room for a C2PA manifest, if one is to be signed.
       model: the segmentation model.
       looks: of ``--colour_reference`` by category; empty for none.
-      source: the opened input.
-      items: the pieces of work.
+      options: the columns of the input that are read.
+      read: number of photos that the run accounts for.
+      pieces: number of pieces that the input is read in.
       previous: the last committed run's rows.
       refresh: how the input stands to that run.
+      kept_rejections: rows of its rejections table that stay as they are.
       run: the new run's name.
       expected_latest: the last committed run, None before the first.
       fingerprint: of the configuration.
@@ -64,10 +71,12 @@ class RunPlan:
     encoding_profile: Profile
     model: ModelSpec
     looks: dict[str, Look]
-    source: Source
-    items: list[WorkItem]
+    options: SourceOptions
+    read: int
+    pieces: int
     previous: PreviousRows
     refresh: RefreshPlan
+    kept_rejections: tuple[CarriedRows, ...]
     run: str
     expected_latest: str | None
     fingerprint: str
@@ -75,20 +84,37 @@ class RunPlan:
     started: datetime.datetime
 
     @property
-    def read(self) -> int:
-        """Number of photos in the input."""
-        return sum(len(item.ids) for item in self.items)
+    def to_do(self) -> int:
+        """Number of photos that are looked at."""
+        return self.refresh.new + self.refresh.known
 
     @property
     def shards(self) -> int:
         """Number of files a table is written in; follows from the input alone."""
-        return max(1, -(-self.read // _ROWS_PER_SHARD))
+        return shards_of(self.read)
 
-    def planned_items(self) -> Iterator[PlannedItem]:
-        """Yields the pieces of work, each with what the last run knew of its photos."""
-        for item in self.items:
-            rows = self.previous.rows(item.ids)
-            yield PlannedItem(item, {i: row for i, row in zip(item.ids, rows, strict=True) if row is not None})
+    @property
+    def removed_ids(self) -> list[str]:
+        """The sorted ids of the last run that the input has no longer."""
+        return sorted(self.previous.ids(self.refresh.removed))
+
+    def carried_rows(self) -> Iterator[CarriedRows]:
+        """Yields the rows of the last run's catalogue that stay without a look at their photos."""
+        return self.previous.carried(self.refresh.unmoved, self.shards, refresh="unchanged")
+
+    def pictures(self) -> PreviousPictures | None:
+        """Returns where to find pictures of the same bytes in the last run.
+
+        None where there are none, where all are to be made again, and where more than the bytes decides them.
+        """
+        if self.expected_latest is None or self.config.full_refresh or self.options.category_column:
+            return None
+        return PreviousPictures(self.config.output, self.expected_latest, self.fingerprint, self.model.sha256)
+
+
+def shards_of(rows: int) -> int:
+    """Returns the number of files that a table of so many rows is written in."""
+    return max(1, -(-rows // _ROWS_PER_SHARD))
 
 
 def plan_run(config: RunConfig, now: datetime.datetime | None = None) -> RunPlan:
@@ -102,6 +128,46 @@ def plan_run(config: RunConfig, now: datetime.datetime | None = None) -> RunPlan
       ValueError: anything that the user must put right before a run: an unknown profile or model, an input
         that is empty or has no such column, an id that comes twice.
     """
+    return _plan(config, now, None)
+
+
+def plan_replay(
+    output: str, reasons: Collection[str] = (), settings: Mapping[str, Any] | None = None,
+    now: datetime.datetime | None = None,
+) -> RunPlan:  # fmt: skip
+    """Plans a run over photos that the last run rejected; all else stays as that run left it.
+
+    Args:
+      output: the output folder.
+      reasons: only photos that were rejected for one of these; empty for all.
+      settings: of ``RunConfig``, in place of those of the last run.
+      now: the time that names the run; the clock's by default.
+
+    Raises:
+      ValueError: there is no committed run, or it rejected nothing of the kind.
+    """
+    run = latest_run(output)
+    if run is None:
+        raise ValueError(f"{output!r} holds no committed run; name the --output of a finished run")
+    last = json.loads(storage.read_bytes(storage.join(output, "runs", run, "run.json")))
+    config = RunConfig.from_mapping({**last["config"], "full_refresh": False, **(settings or {}), "output": output})
+    rejected = [
+        (part, row)
+        for part in table_parts(output, "rejections", run)
+        for row in read_part(output, part, ["id", "reason"]).to_pylist()
+    ]
+    found = collections.Counter(row["reason"] for _, row in rejected)
+    if unknown := sorted(set(reasons) - set(found)):
+        there = ", ".join(f"{reason} ({count:,})" for reason, count in sorted(found.items())) or "none"
+        raise ValueError(f"run {run!r} rejected no photo for the reason {unknown[0]!r}; its rejections are: {there}")
+    only = frozenset(row["id"] for _, row in rejected if not reasons or row["reason"] in reasons)
+    if not only:
+        raise ValueError(f"run {run!r} rejected no photo; there is nothing to replay")
+    return _plan(config, now, only)
+
+
+def _plan(config: RunConfig, now: datetime.datetime | None, only: frozenset[str] | None) -> RunPlan:
+    """Plans a run; over those photos alone whose ids are in ``only``, if it is given."""
     started = now or datetime.datetime.now(datetime.UTC)
     profile = config.load_profile()
     if config.blur_faces:
@@ -109,34 +175,78 @@ def plan_run(config: RunConfig, now: datetime.datetime | None = None) -> RunPlan
     credentials = config.credentials()
     encoding_profile = room_for_credentials(profile, credentials.check()) if credentials else profile
     model = resolve_model(config.segmentation_model)
+    looks = _load_looks(config)
     source = open_source(
         config.input,
         id_column=config.id_column,
         image_column=config.image_column,
         attribute_columns=config.attribute_columns,
     )
+    by_category = len(looks.keys() - {EVERY_CATEGORY}) > 0
+    options = dataclasses.replace(source.options, category_column=config.category_column if by_category else "")
     schema = catalogue_schema(source.attribute_schema)
     items = list(source.items())
     check_unique(items)
     expected_latest = latest_run(config.output)
-    previous = PreviousRows(load_previous(config.output, expected_latest))
-    ids = list(itertools.chain.from_iterable(item.ids for item in items))
+    fingerprint = config.fingerprint(__version__)
+    previous = load_previous(
+        config.output,
+        expected_latest,
+        fingerprint=fingerprint,
+        model_sha256=model.sha256,
+        full_refresh=config.full_refresh,
+        category_column=options.category_column or None,
+    )
+    # Attributes of a file that was not touched are those of the last run, if that run carried the same.
+    trust_storage = not config.verify_content and _attributes(previous.schema) == _attributes(schema)
+    refresh = plan_refresh(items, previous, trust_storage=trust_storage, only=only)
+    read = sum(len(item.ids) for item in items)
+    kept_rejections: tuple[CarriedRows, ...] = ()
+    if only is not None:
+        assert expected_latest is not None
+        replayed = {i for planned in refresh.items for i in planned.ids()}
+        kept_rejections, rejected = _kept_rejections(config.output, expected_latest, replayed, len(previous))
+        read = len(previous) + rejected
     return RunPlan(
         config=config,
         profile=profile,
         encoding_profile=encoding_profile,
         model=model,
-        looks=_load_looks(config),
-        source=source,
-        items=items,
+        looks=looks,
+        options=options,
+        read=read,
+        pieces=len(items),
         previous=previous,
-        refresh=plan_refresh(ids, previous),
+        refresh=refresh,
+        kept_rejections=kept_rejections,
         run=new_run_name(started),
         expected_latest=expected_latest,
-        fingerprint=config.fingerprint(__version__),
+        fingerprint=fingerprint,
         schema=schema,
         started=started,
     )
+
+
+def _attributes(schema: pa.Schema) -> list[tuple[str, pa.DataType]]:
+    return [(field.name, field.type) for field in schema if field.name not in OWN_COLUMNS]
+
+
+def _kept_rejections(
+    output: str, run: str, replayed: Collection[str], accepted: int
+) -> tuple[tuple[CarriedRows, ...], int]:
+    """Returns the rejections that a replay leaves as they are, and how many there were in all."""
+    ids = [
+        (part, read_part(output, part, ["id"]).column("id").to_pylist())
+        for part in table_parts(output, "rejections", run)
+    ]
+    rejected = sum(len(names) for _, names in ids)
+    shards = shards_of(accepted + rejected)
+    kept: dict[tuple[int, str], list[int]] = {}
+    for part, names in ids:
+        for position, name in enumerate(names):
+            if name not in replayed:
+                kept.setdefault((shard_of(name, shards), part), []).append(position)
+    return tuple(CarriedRows(shard, part, tuple(places), {}) for (shard, part), places in kept.items()), rejected
 
 
 def _load_looks(config: RunConfig) -> dict[str, Look]:
@@ -153,15 +263,16 @@ def _load_looks(config: RunConfig) -> dict[str, Look]:
 
 
 def describe_plan(plan: RunPlan) -> str:
-    """Returns what the run would do, for a person."""
+    """Returns what the run would do as far as it is known without reading a photo, for a person."""
     config, refresh = plan.config, plan.refresh
     last = plan.expected_latest or "none"
-    redo = " (all are done again: --full_refresh)" if config.full_refresh else ""
+    known = "to be done again: --full_refresh" if config.full_refresh else "to be compared"
     return "\n".join(
         [
-            f"input     {config.input}: {plan.read:,} photos in {len(plan.items):,} pieces",
+            f"input     {config.input}: {plan.read:,} photos in {plan.pieces:,} pieces",
             f"output    {config.output}: last committed run {last}",
-            f"photos    {refresh.new:,} new, {refresh.known:,} known{redo}, {len(refresh.removed):,} removed",
+            f"photos    {refresh.new:,} new, {refresh.known:,} {known}, {len(refresh.unmoved):,} unmoved, "
+            f"{len(refresh.removed):,} removed",
             f"model     {plan.model.name} {plan.model.sha256[:12]}",
             f"profile   {plan.profile.name}: {plan.profile.width}x{plan.profile.height}, {', '.join(config.outputs)}",
         ]

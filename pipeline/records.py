@@ -63,6 +63,28 @@ class Rejection:
     stage: str
     reason: str
     detail: str
+    leads: bool = False  # as of the photo; no column
+
+
+@dataclasses.dataclass(frozen=True)
+class KnownPhoto:
+    """What the last committed run knows of a photo.
+
+    Attributes:
+      part: the file of its catalogue that has the photo's row, as a path below the output folder.
+      position: of the row in that file.
+      source_uri, source_sha256, source_version: as in that row.
+      current: whether its pictures were made with the present configuration and model and are all there.
+      category: its category, where pictures depend on it; else None.
+    """
+
+    part: str
+    position: int
+    source_uri: str
+    source_sha256: str
+    source_version: str | None
+    current: bool
+    category: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,8 +95,11 @@ class Photo:
       id: the catalogue's id, unique in a run.
       source_uri: where the photo is: a file's path or URI, or ``FILE.parquet#ROW``.
       attributes: the attribute columns, unchanged, by name.
-      previous: this id's row in the last committed catalogue, as a dict, or None.
+      known: what the last committed run knows of this id, or None.
+      leader: the id of a photo of the same bytes whose row this one takes over, or None.
+      leads: whether other photos take over the row of this one.
       content: the encoded photo; dropped after it was decoded.
+      source_version: what its storage says that changes with the file: see ``pipeline.sources.filesystem``.
       source_sha256: of ``content``, 64 hexadecimal digits.
       refresh: what the last committed run knew of it.
       width, height: the source frame's pixels, EXIF orientation applied.
@@ -108,8 +133,11 @@ class Photo:
     id: str
     source_uri: str
     attributes: dict[str, Any] = dataclasses.field(default_factory=dict)
-    previous: dict[str, Any] | None = None
+    known: KnownPhoto | None = None
+    leader: str | None = None
+    leads: bool = False
     content: bytes | None = None
+    source_version: str | None = None
     source_sha256: str | None = None
     refresh: Refresh = "new"
     width: int = 0
@@ -155,7 +183,7 @@ class Photo:
 
     def rejected(self, stage: str, reason: RejectReason, detail: str) -> Rejection:
         """Returns the rejection of this photo; pixels and bytes stay behind."""
-        return Rejection(self.id, self.source_uri, self.source_sha256, stage, str(reason), detail)
+        return Rejection(self.id, self.source_uri, self.source_sha256, stage, str(reason), detail, self.leads)
 
 
 ASSET_TYPE = pa.struct(
@@ -204,6 +232,7 @@ _TRAILING_FIELDS = [
     pa.field("measurements", MEASUREMENTS_TYPE),
     pa.field("digital_source_type", pa.string()),
     pa.field("source_credentials", pa.bool_()),
+    pa.field("source_version", pa.string()),
 ]
 TRAILING_COLUMNS = tuple(field.name for field in _TRAILING_FIELDS)
 OWN_COLUMNS = frozenset((*CATALOGUE_COLUMNS, *TRAILING_COLUMNS))
@@ -272,4 +301,5 @@ def catalogue_row(
         "measurements": None if photo.measurements is None else dataclasses.asdict(photo.measurements),
         "digital_source_type": photo.digital_source_type,
         "source_credentials": photo.source_credentials,
+        "source_version": photo.source_version,
     }

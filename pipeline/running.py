@@ -63,7 +63,7 @@ def run_job(
         pipeline = beam.Pipeline(options=options)
         build_graph(pipeline, plan, progress=counter.name if local else None)
         if local and show_progress:
-            with ProgressLine(counter.name, plan.read):
+            with ProgressLine(counter.name, plan.to_do):
                 _finish(pipeline)
         else:
             _finish(pipeline)

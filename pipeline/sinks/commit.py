@@ -113,7 +113,9 @@ class Commit(beam.PTransform):
     ):
         super().__init__()
         self._ledger_of = functools.partial(Ledger.of_tables, read, removed)
-        self._describe = functools.partial(describe_run, started=started, config=config, model=model, versions=versions)
+        self._describe = functools.partial(
+            describe_run, started=started, config=config, model=model, versions=versions, previous_run=expected_latest
+        )
         self._commit = functools.partial(
             commit_run, output, run, expected_latest=expected_latest, write_report=write_report
         )

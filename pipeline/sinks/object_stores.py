@@ -11,13 +11,13 @@ import base64
 import hashlib
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from pipeline.sinks.storage import MismatchError, Outcome, StorageError, Store, SupersededError
+from pipeline.sinks.storage import Listed, MismatchError, Outcome, StorageError, Store, SupersededError
 
 _CONNECT_LOCK = threading.Lock()
 _connected: dict[str, tuple[Any, Store]] = {}  # scheme: (the options it was made from, store)
@@ -126,6 +126,21 @@ class S3Store:
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, Delimiter="/")
         return [item["Key"][len(prefix) :] for page in pages for item in page.get("Contents", ())]
 
+    def version(self, path: str) -> str | None:
+        bucket, key = _parts(path)
+        try:
+            return self._client.head_object(Bucket=bucket, Key=key)["ETag"].strip('"')
+        except self._client.exceptions.ClientError as error:
+            if _s3_status(error) == 404:
+                return None
+            raise
+
+    def below(self, prefix: str) -> Iterator[Listed]:
+        bucket, key = _parts(prefix)
+        for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key):
+            for item in page.get("Contents", ()):
+                yield Listed(f"s3://{bucket}/{item['Key']}", item["Size"], item["ETag"].strip('"'))
+
     def is_transient(self, error: Exception) -> bool:
         from botocore import exceptions
 
@@ -220,6 +235,16 @@ class GcsStore:
         prefix = name.rstrip("/") + "/" if name else ""
         blobs = self._client.list_blobs(bucket, prefix=prefix, delimiter="/")
         return [blob.name[len(prefix) :] for blob in blobs]
+
+    def version(self, path: str) -> str | None:
+        bucket, name = _parts(path)
+        blob = self._client.bucket(bucket).get_blob(name)
+        return None if blob is None else str(blob.generation)
+
+    def below(self, prefix: str) -> Iterator[Listed]:
+        bucket, name = _parts(prefix)
+        for blob in self._client.list_blobs(bucket, prefix=name):
+            yield Listed(f"gs://{bucket}/{blob.name}", blob.size, str(blob.generation))
 
     def is_transient(self, error: Exception) -> bool:
         from google.api_core import retry

@@ -17,7 +17,7 @@ import re
 import secrets
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Literal, Protocol, TypeVar
 
 from apache_beam.io.filesystems import FileSystems
@@ -65,8 +65,30 @@ class Store(Protocol):
     def names(self, folder: str) -> list[str]:
         """Returns the names of the files right in a folder; none for a folder that is missing."""
 
+    def version(self, path: str) -> str | None:
+        """Returns what changes with the file's bytes, without reading them, or None where there is no file."""
+
+    def below(self, prefix: str) -> Iterator[Listed]:
+        """Lists all files whose paths begin so, at any depth; of a local path, all below that folder."""
+
     def is_transient(self, error: Exception) -> bool:
         """Says whether the same request may well succeed a moment later."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Listed:
+    """A file as a listing shows it.
+
+    Attributes:
+      path: where it is.
+      size: bytes.
+      version: changes with its bytes: size and time of the last change locally, the ETag on ``s3://``, the
+        generation on ``gs://``.
+    """
+
+    path: str
+    size: int
+    version: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,6 +171,30 @@ def file_size(path: str) -> int | None:
     return _retried(store, f"could not look up {path!r}", lambda: store.size(path))
 
 
+def file_version(path: str) -> str | None:
+    """Returns what changes with a file's bytes, as ``Listed.version``, or None where there is no such file.
+
+    Raises:
+      StorageError: it could not be looked up.
+    """
+    store = _store(path)
+    return _retried(store, f"could not look up {path!r}", lambda: store.version(path))
+
+
+def list_below(prefix: str) -> Iterator[Listed]:
+    """Lists the files below a folder at any depth, or on object stores all whose paths begin so; in no order.
+
+    Raises:
+      StorageError: they could not be listed.
+    """
+    try:
+        yield from _store(prefix).below(prefix)  # the clients try again by themselves, page by page
+    except StorageError:
+        raise
+    except Exception as error:
+        raise StorageError(f"could not list {prefix!r}: {type(error).__name__}: {error}") from error
+
+
 def exists(path: str) -> bool:
     """Says whether there is such a file."""
     return file_size(path) is not None
@@ -229,6 +275,26 @@ class _LocalStore:
         except FileNotFoundError:
             return []
 
+    def version(self, path: str) -> str | None:
+        try:
+            return _local_version(os.stat(_local(path)))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def below(self, prefix: str) -> Iterator[Listed]:
+        pending = [_local(prefix)]
+        while pending:
+            try:
+                with os.scandir(pending.pop()) as entries:
+                    for entry in entries:
+                        if entry.is_dir(follow_symlinks=False):
+                            pending.append(entry.path)
+                        elif entry.is_file():
+                            found = entry.stat()
+                            yield Listed(entry.path, found.st_size, _local_version(found))
+            except FileNotFoundError:  # there is none, or it went while its neighbours were listed
+                continue
+
     def is_transient(self, error: Exception) -> bool:
         return isinstance(error, OSError) and error.errno in _TRANSIENT_ERRNOS
 
@@ -306,6 +372,10 @@ def _sync_folder(folder: str) -> None:
             raise
     finally:
         os.close(descriptor)
+
+
+def _local_version(found: os.stat_result) -> str:
+    return f"{found.st_size}:{found.st_mtime_ns}"
 
 
 def _local(path: str) -> str:

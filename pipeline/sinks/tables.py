@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import hashlib
 import io
+import itertools
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import apache_beam as beam
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.sinks import storage
@@ -48,6 +49,23 @@ class ShardSummary:
     reasons: dict[str, int]
     assets_written: int
     sha256: str
+
+
+@dataclasses.dataclass(frozen=True)
+class CarriedRows:
+    """Rows of a committed run that a new table takes over: named, not held.
+
+    Attributes:
+      shard: of the new table, to which all of them belong.
+      part: the Parquet file that has them, as a path below the output folder.
+      positions: of the rows in that file.
+      changes: the columns that are no longer as there, by name; all of these rows get the same values.
+    """
+
+    shard: int
+    part: str
+    positions: tuple[int, ...]
+    changes: dict[str, Any]
 
 
 def shard_of(row_id: str, shards: int) -> int:
@@ -109,17 +127,62 @@ def read_table(
       FileNotFoundError: the run has no such table.
       ValueError: some of its files are missing.
     """
+    return pa.concat_tables(
+        read_part(output, part, columns, dictionaries=dictionaries) for part in table_parts(output, table, run)
+    ).unify_dictionaries()
+
+
+def table_parts(output: str, table: Table, run: str) -> list[str]:
+    """Returns the files of a run's table in the order of their shards, as paths below the output folder.
+
+    Raises:
+      FileNotFoundError: the run has no such table.
+      ValueError: some of its files are missing.
+    """
     folder = storage.join(output, table, run)
     parts = [match for match in map(_PART.fullmatch, storage.file_names(folder)) if match]
     if not parts:
         raise FileNotFoundError(f"there is no {table} table of run {run!r} in {output!r}")
     shards = int(parts[0][2])
+    names = [part[0] for part in parts]
     if [(int(part[1]), int(part[2])) for part in parts] != [(shard, shards) for shard in range(shards)]:
-        names = [part[0] for part in parts]
         raise ValueError(f"{folder!r} should hold {shards} files part-*-of-{shards:05d}.parquet, but holds {names}")
-    return pa.concat_tables(
-        _read_part(storage.read_bytes(storage.join(folder, part[0])), columns, dictionaries) for part in parts
-    ).unify_dictionaries()
+    return [storage.join(table, run, name) for name in names]
+
+
+def read_part(
+    output: str, part: str, columns: Sequence[str] | None = None, *, dictionaries: Sequence[str] = ()
+) -> pa.Table:
+    """Reads one file of a table.
+
+    Args:
+      output: the output folder.
+      part: of ``table_parts``.
+      columns, dictionaries: as of ``read_table``; nested columns by their paths, such as ``assets.list.element.uri``.
+
+    Raises:
+      FileNotFoundError: there is no such file.
+      ValueError: it is no whole Parquet file.
+    """
+    file = _open_part(output, part, dictionaries)
+    return file.read(columns=None if columns is None else list(columns))
+
+
+def part_schema(output: str, part: str) -> pa.Schema:
+    """Returns the schema of one file of a table; raises as ``read_part`` does."""
+    return _open_part(output, part).schema_arrow
+
+
+def _open_part(output: str, part: str, dictionaries: Sequence[str] = ()) -> pq.ParquetFile:
+    path = storage.join(output, part)
+    try:
+        return pq.ParquetFile(pa.BufferReader(storage.read_bytes(path)), read_dictionary=list(dictionaries))
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, FileNotFoundError):
+            raise
+        raise ValueError(
+            f"{path!r} is not a whole Parquet file ({error}); restore it, or name an older run in LATEST"
+        ) from error
 
 
 class WriteTable(beam.PTransform):
@@ -133,7 +196,7 @@ class WriteTable(beam.PTransform):
       shards: how many files; a row's file follows from its id.
 
     Returns (of ``expand``):
-      One ``ShardSummary`` a file.
+      One ``ShardSummary`` a file; from rows and ``CarriedRows``.
     """
 
     def __init__(self, output: str, table: Table, run: str, schema: pa.Schema, shards: int):
@@ -145,31 +208,40 @@ class WriteTable(beam.PTransform):
 
     def expand(self, rows):
         empty = rows.pipeline | "EveryShard" >> beam.Create([(shard, None) for shard in range(self._shards)])
-        keyed = rows | "KeyByShard" >> beam.Map(_keyed, self._shards)  # (shard, row)
+        keyed = rows | "KeyByShard" >> beam.Map(_keyed, self._shards)  # (shard, row or CarriedRows)
         return (
             (keyed, empty)
-            | beam.Flatten()  # (shard, row or None)
-            | beam.GroupByKey()  # (shard, [row or None])
+            | beam.Flatten()  # (shard, row, CarriedRows or None)
+            | beam.GroupByKey()  # (shard, [row, CarriedRows or None])
             | "WriteShard" >> beam.ParDo(self._writer)  # ShardSummary
         )
 
 
 class _WriteShard(beam.DoFn):
     def __init__(self, output: str, table: Table, run: str, schema: pa.Schema, shards: int):
+        self._output = output
         self._folder = storage.join(output, table, run)
         self._table = table
         # As bytes, because a schema's own pickle differs between pyarrow versions of driver and worker.
         self._schema = schema.serialize().to_pybytes()
         self._shards = shards
 
-    def process(self, group: tuple[int, Iterable[Row | None]]):
+    def process(self, group: tuple[int, Iterable[Row | CarriedRows | None]]):
         shard, members = group
-        rows = sorted((row for row in members if row is not None), key=lambda row: row["id"])
-        for before, after in zip(rows, rows[1:], strict=False):
-            if before["id"] == after["id"]:
-                places = f"{before.get('source_uri')!r} and {after.get('source_uri')!r}"
-                raise ValueError(f"id {after['id']!r} is twice in the {self._table} table, from {places}")
-        content = encode_table(to_arrow(rows, pa.ipc.read_schema(pa.py_buffer(self._schema))))
+        schema = pa.ipc.read_schema(pa.py_buffer(self._schema))
+        rows: list[Row] = []
+        carried: list[CarriedRows] = []
+        for member in members:
+            if isinstance(member, CarriedRows):
+                carried.append(member)
+            elif member is not None:
+                rows.append(member)
+        tables = [to_arrow(rows, schema), *carried_tables(self._output, carried, schema)]
+        table = pa.concat_tables(tables)
+        # Chunks would show in the file's bytes.
+        table = table.take(pc.sort_indices(table, [("id", "ascending")])).combine_chunks()
+        self._check_unique(table)
+        content = encode_table(table)
         name = f"part-{shard:05d}-of-{self._shards:05d}.parquet"
         stored = storage.write_bytes(
             storage.join(self._folder, name), content, media_type="application/vnd.apache.parquet"
@@ -178,21 +250,75 @@ class _WriteShard(beam.DoFn):
             table=self._table,
             shard=shard,
             shards=self._shards,
-            rows=len(rows),
-            status=_counts(rows, "status"),
-            refresh=_counts(rows, "refresh"),
-            reasons=_counts(rows, "reason"),
-            assets_written=sum(len(row["assets"]) for row in rows if row.get("refresh") in _WORKED_ON),
+            rows=table.num_rows,
+            status=_counts(table, "status"),
+            refresh=_counts(table, "refresh"),
+            reasons=_counts(table, "reason"),
+            assets_written=_assets_written(table),
             sha256=stored.sha256,
         )
 
+    def _check_unique(self, table: pa.Table) -> None:
+        ids = table.column("id")
+        twice = pc.equal(ids.slice(1), ids.slice(0, max(0, len(ids) - 1)))
+        if pc.any(twice).as_py():
+            first = pc.index(twice, True).as_py()
+            before, after = (table.slice(first + i, 1).to_pylist()[0] for i in (0, 1))
+            places = f"{before.get('source_uri')!r} and {after.get('source_uri')!r}"
+            raise ValueError(f"id {after['id']!r} is twice in the {self._table} table, from {places}")
 
-def _keyed(row: Row, shards: int) -> tuple[int, Row]:
-    return shard_of(row["id"], shards), row
+
+def carried_tables(output: str, carried: Iterable[CarriedRows], schema: pa.Schema) -> Iterator[pa.Table]:
+    """Yields the rows that are taken over, in tables of the schema's types; a column they lack is null.
+
+    Args:
+      output: the output folder.
+      carried: in any order; each file is read once.
+      schema: of the new table.
+
+    Raises:
+      FileNotFoundError: a file is gone.
+      ValueError: a row lacks a column that must have a value, or a value does not fit.
+    """
+    by_part: dict[str, list[CarriedRows]] = {}
+    for rows in carried:
+        by_part.setdefault(rows.part, []).append(rows)
+    for part in sorted(by_part):
+        table = read_part(output, part)
+        alike: dict[tuple[str, ...], list[CarriedRows]] = {}
+        for rows in by_part[part]:
+            alike.setdefault(tuple(sorted(rows.changes)), []).append(rows)
+        for names, members in sorted(alike.items()):
+            taken = table.take(pa.array(itertools.chain.from_iterable(m.positions for m in members), pa.int64()))
+            columns = []
+            for field in schema:
+                if field.name in names:
+                    values = [value for m in members for value in [m.changes[field.name]] * len(m.positions)]
+                    columns.append(_array(values, field.type))
+                elif field.name in table.column_names:
+                    columns.append(taken.column(field.name).cast(field.type))
+                elif field.nullable:
+                    columns.append(pa.nulls(taken.num_rows, field.type))
+                else:
+                    raise ValueError(f"{storage.join(output, part)!r} has no column {field.name!r}")
+            yield pa.Table.from_arrays(columns, schema=schema)
 
 
-def _counts(rows: Sequence[Row], column: str) -> dict[str, int]:
-    return dict(collections.Counter(row[column] for row in rows if column in row))
+def _keyed(row: Row | CarriedRows, shards: int) -> tuple[int, Row | CarriedRows]:
+    return row.shard if isinstance(row, CarriedRows) else shard_of(row["id"], shards), row
+
+
+def _counts(table: pa.Table, column: str) -> dict[str, int]:
+    if column not in table.column_names:
+        return {}
+    return {entry["values"]: entry["counts"] for entry in pc.value_counts(table.column(column)).to_pylist()}
+
+
+def _assets_written(table: pa.Table) -> int:
+    if "assets" not in table.column_names:
+        return 0
+    made = pc.is_in(table.column("refresh"), pa.array(_WORKED_ON))
+    return pc.sum(pc.list_value_length(table.filter(made).column("assets"))).as_py() or 0
 
 
 def _column(rows: Sequence[Row], field: pa.Field) -> pa.Array:
@@ -219,8 +345,3 @@ def _array(values: list[Any], kind: pa.DataType) -> pa.Array:
     if pa.types.is_integer(kind) and any(isinstance(value, float) for value in values):
         raise TypeError("a fraction would be cut off")  # pyarrow would do it without a word
     return pa.array(values, type=kind)
-
-
-def _read_part(content: bytes, columns: Sequence[str] | None, dictionaries: Sequence[str]) -> pa.Table:
-    file = pq.ParquetFile(pa.BufferReader(content), read_dictionary=list(dictionaries))
-    return file.read(columns=None if columns is None else list(columns))

@@ -15,7 +15,8 @@ import apache_beam as beam
 import requests
 import urllib3
 
-from pipeline.sources.filesystem import exists, open_file, scheme_of
+from pipeline.sinks import storage
+from pipeline.sources.filesystem import beam_path, exists, open_file, scheme_of
 from pipeline.sources.http_session import http_session
 from transforms.reasons import PhotoError, RejectReason
 from transforms.stage import PhotoStage
@@ -26,10 +27,25 @@ _FIRST_WAIT, _LONGEST_WAIT = 0.5, 30.0  # seconds
 _MAX_REDIRECTS = 5
 _TRANSIENT_STATUS = {408, 425, 429, 500, 502, 503, 504}
 _GONE_STATUS = {404, 410}
+_CONDITIONS = {"etag": "If-None-Match", "modified": "If-Modified-Since"}
 # A server that sends a byte now and then never runs into the timeout of a single read.
 _MAX_TIMEOUTS_A_FILE = 10
 _SHOWN_CHARACTERS = 200
 _SECRET_PARAMETERS = ("sig", "token", "key", "secret", "password", "passwd", "credential", "auth", "session", "policy")
+
+
+@dataclasses.dataclass(frozen=True)
+class Fetched:
+    """What a fetch brought.
+
+    Attributes:
+      content: the file's bytes, or None where they are those of the version that is known already.
+      version: changes with the bytes: the ETag or the time of change of a web server, else as
+        ``pipeline.sinks.storage.Listed`` has it; None where nothing of the kind is told.
+    """
+
+    content: bytes | None
+    version: str | None
 
 
 class _TransientError(Exception):
@@ -51,9 +67,10 @@ def fetch(
     timeout: float,
     retries: int,
     allow_private_hosts: bool = False,
+    known_version: str | None = None,
     sleep: Callable[[float], None] = time.sleep,
-) -> bytes:
-    """Reads a whole file.
+) -> Fetched:
+    """Reads a whole file, unless it is known.
 
     Args:
       uri: local path, ``file://``, ``gs://``, ``s3://``, ``http://`` or ``https://``.
@@ -64,10 +81,11 @@ def fetch(
         server asks for, 30 at most.
       allow_private_hosts: whether web addresses may lead to this machine or into the private network. Feeds come
         from strangers, so by default they may not, neither directly nor by a redirect.
+      known_version: the version of an earlier fetch. If the file still is of that version, it is not read.
       sleep: waits for a number of seconds.
 
     Returns:
-      The file's bytes.
+      The file's bytes and version.
 
     Raises:
       PhotoError: with reason ``not_found``, ``too_large`` or ``fetch_failed``. The detail has no credentials.
@@ -79,8 +97,12 @@ def fetch(
     for attempt in range(retries + 1):
         try:
             if web:
-                return _fetch_web(uri, max_bytes, timeout, allow_private_hosts)
-            return _fetch_file(uri, max_bytes)
+                return _fetch_web(uri, max_bytes, timeout, allow_private_hosts, known_version)
+            # Looked up before the file is read: should it change in between, the next run sees another version.
+            version = _stored_version(uri)
+            if version is not None and version == known_version:
+                return Fetched(None, version)
+            return Fetched(_fetch_file(uri, max_bytes), version)
         except _TransientError as error:
             failure = error
             if scheme == "file":
@@ -120,6 +142,13 @@ def _shown(uri: str) -> str:
     return uri if len(uri) <= _SHOWN_CHARACTERS else uri[: _SHOWN_CHARACTERS - 3] + "..."
 
 
+def _stored_version(uri: str) -> str | None:
+    try:
+        return storage.file_version(beam_path(uri))
+    except storage.StorageError:  # reading it will say what is wrong
+        return None
+
+
 def _fetch_file(uri: str, max_bytes: int) -> bytes:
     try:
         with open_file(uri) as stream:
@@ -143,15 +172,24 @@ def _fetch_file(uri: str, max_bytes: int) -> bytes:
     return content
 
 
-def _fetch_web(uri: str, max_bytes: int, timeout: float, allow_private_hosts: bool) -> bytes:
+def _fetch_web(
+    uri: str, max_bytes: int, timeout: float, allow_private_hosts: bool, known_version: str | None
+) -> Fetched:
     session = http_session(allow_private_hosts)
+    kind, _, value = (known_version or "").partition(":")
+    condition = {_CONDITIONS[kind]: value} if kind in _CONDITIONS else {}
     deadline = time.monotonic() + timeout * _MAX_TIMEOUTS_A_FILE
     address = uri
     try:
         for _ in range(_MAX_REDIRECTS + 1):
-            with session.get(address, stream=True, allow_redirects=False, timeout=timeout) as response:
+            with session.get(
+                address, stream=True, allow_redirects=False, timeout=timeout, headers=condition
+            ) as response:
                 if not response.is_redirect:
-                    return _read_response(response, uri, max_bytes, deadline)
+                    version = _response_version(response)
+                    if condition and (response.status_code == 304 or (response.ok and version == known_version)):
+                        return Fetched(None, known_version)
+                    return Fetched(_read_response(response, uri, max_bytes, deadline), version)
                 address = urllib.parse.urljoin(address, session.get_redirect_target(response))
                 if scheme_of(address) not in ("http", "https"):
                     detail = f"{_shown(uri)} redirects to an address that is neither http:// nor https://"
@@ -169,6 +207,14 @@ def _fetch_web(uri: str, max_bytes: int, timeout: float, allow_private_hosts: bo
     except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
         detail = f"{_shown(uri)} cannot be fetched: {type(error).__name__}"
         raise PhotoError(RejectReason.FETCH_FAILED, detail) from error
+
+
+def _response_version(response: requests.Response) -> str | None:
+    """Returns what a web server says that changes with the file (RFC 9110, 8.8)."""
+    for kind, header in (("etag", "ETag"), ("modified", "Last-Modified")):
+        if value := response.headers.get(header):
+            return f"{kind}:{value}"
+    return None
 
 
 def _read_response(response: requests.Response, uri: str, max_bytes: int, deadline: float) -> bytes:
@@ -212,35 +258,59 @@ def _too_large(uri: str, size: str, max_bytes: int) -> PhotoError:
     return PhotoError(RejectReason.TOO_LARGE, detail)
 
 
-def fetch_photo(photo, **options):
-    """Returns a photo with ``content`` and ``source_sha256``; one that has content already is not fetched.
+def fetch_photo(photo, *, verify_content: bool = False, **options):
+    """Returns a photo with ``source_sha256`` and, unless its pictures can stay as they are, with ``content``.
 
     Args:
-      photo: the photo; its ``source_uri`` is fetched, and comes back without credentials.
+      photo: the photo; one that has content already is not fetched. Its ``source_uri`` comes back without credentials.
+      verify_content: read every photo, also one that according to its storage has not changed.
       **options: as of ``fetch``.
 
     Raises:
       PhotoError: the photo cannot be fetched.
     """
-    content = photo.content if photo.content is not None else fetch(photo.source_uri, **options)
-    digest = hashlib.sha256(content).hexdigest()
-    return photo.replace(content=content, source_sha256=digest, source_uri=without_credentials(photo.source_uri))
+    uri, known = without_credentials(photo.source_uri), photo.known
+    if photo.content is not None:
+        return photo.replace(source_sha256=hashlib.sha256(photo.content).hexdigest(), source_uri=uri)
+    sparing = known is not None and known.current and known.source_uri == uri and not verify_content
+    found = fetch(photo.source_uri, known_version=known.source_version if sparing else None, **options)
+    digest = known.source_sha256 if found.content is None else hashlib.sha256(found.content).hexdigest()
+    return photo.replace(
+        content=found.content,
+        source_sha256=digest,
+        source_uri=uri,
+        source_version=found.version or photo.source_version,
+    )
 
 
 class FetchPhotos(beam.PTransform):
-    """Gives every photo its bytes and their digest.
+    """Gives every photo its bytes and their digest; see ``fetch_photo``.
 
     Args:
       max_bytes, timeout, retries, allow_private_hosts: as of ``fetch``.
+      verify_content: as of ``fetch_photo``.
 
     Returns (of ``expand``):
       Two PCollections, of photos and of rejections.
     """
 
-    def __init__(self, *, max_bytes: int, timeout: float, retries: int, allow_private_hosts: bool = False):
+    def __init__(
+        self,
+        *,
+        max_bytes: int,
+        timeout: float,
+        retries: int,
+        allow_private_hosts: bool = False,
+        verify_content: bool = False,
+    ):
         super().__init__()
         self._fetch = functools.partial(
-            fetch_photo, max_bytes=max_bytes, timeout=timeout, retries=retries, allow_private_hosts=allow_private_hosts
+            fetch_photo,
+            max_bytes=max_bytes,
+            timeout=timeout,
+            retries=retries,
+            allow_private_hosts=allow_private_hosts,
+            verify_content=verify_content,
         )
 
     def expand(self, photos):

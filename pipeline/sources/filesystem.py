@@ -6,10 +6,13 @@ import dataclasses
 import os
 import re
 import urllib.parse
+from collections.abc import Iterator
 from typing import BinaryIO
 
 from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
+
+from pipeline.sinks import storage
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 _GLOB_CHARACTERS = re.compile(r"[*?\[]")
@@ -23,11 +26,13 @@ class FoundFile:
       uri: path or URI that ``open_file`` takes.
       relative: its path below the folder that was searched, with forward slashes.
       size: bytes.
+      version: changes with its bytes, as ``pipeline.sinks.storage.Listed`` has it.
     """
 
     uri: str
     relative: str
     size: int
+    version: str
 
 
 def scheme_of(uri: str) -> str:
@@ -109,20 +114,35 @@ def _is_bucket(path: str) -> bool:
 
 
 def _match(pattern: str, root: str) -> list[FoundFile]:
+    files = []
+    for found in _matching(pattern):
+        if scheme_of(found.path) == "file":
+            relative = os.path.relpath(found.path, root or ".").replace(os.sep, "/")
+        else:
+            relative = found.path.removeprefix(root)
+        if not relative.endswith("/"):  # object stores have empty objects that stand for folders
+            files.append(FoundFile(found.path, relative, found.size, found.version))
+    return sorted(files, key=lambda file: file.relative)
+
+
+def _matching(pattern: str) -> Iterator[storage.Listed]:
+    """Lists the files whose paths match; of object stores by the clients themselves, as Beam knows no versions."""
+    if scheme_of(pattern) in ("gs", "s3"):
+        regex = re.compile(FileSystems.get_filesystem(pattern).translate_pattern(pattern))
+        try:
+            for found in storage.list_below(_GLOB_CHARACTERS.split(pattern, maxsplit=1)[0]):
+                if regex.match(found.path):
+                    yield found
+        except storage.StorageError as error:
+            raise OSError(str(error)) from error
+        return
     try:
-        found = FileSystems.match([pattern])[0].metadata_list
+        matched = FileSystems.match([pattern])[0].metadata_list
     except BeamIOError as error:  # its text is a dict of the causes
         causes = "; ".join(f"{type(cause).__name__}: {cause}" for cause in error.exception_details.values())
         raise OSError(causes or str(error)) from error
-    files = []
-    for metadata in found:
-        if scheme_of(metadata.path) == "file":
-            relative = os.path.relpath(metadata.path, root or ".").replace(os.sep, "/")
-        else:
-            relative = metadata.path.removeprefix(root)
-        if not relative.endswith("/"):  # object stores have empty objects that stand for folders
-            files.append(FoundFile(metadata.path, relative, metadata.size_in_bytes))
-    return sorted(files, key=lambda file: file.relative)
+    for metadata in matched:
+        yield storage.Listed(metadata.path, metadata.size_in_bytes, storage.file_version(metadata.path) or "")
 
 
 def _quoted(path: str) -> str:

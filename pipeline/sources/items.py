@@ -5,9 +5,10 @@ from __future__ import annotations
 import array
 import dataclasses
 from collections.abc import Collection, Iterator
-from typing import Any
 
 import numpy as np
+
+from pipeline.records import KnownPhoto, Photo
 
 _PLACES_NAMED = 5
 
@@ -18,11 +19,17 @@ class SourceError(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class SourceOptions:
-    """Which columns of a Parquet input are read; all are empty for image files."""
+    """Which columns of a Parquet input are read; all are empty for image files.
+
+    Attributes:
+      id_column, image_column, attribute_columns: by name.
+      category_column: that of the attribute columns on which pictures depend, empty for none.
+    """
 
     id_column: str = ""
     image_column: str = ""
     attribute_columns: tuple[str, ...] = ()
+    category_column: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,12 +41,14 @@ class WorkItem:
       row_group: index of the row group, or None for an image file.
       first_row: index in the Parquet file of the group's first row; 0 for an image file.
       ids: the ids of its photos, in order.
+      version: of the image file, or of the Parquet file and the column that is read; None where it is not known.
     """
 
     uri: str
     row_group: int | None
     first_row: int
     ids: tuple[str, ...]
+    version: str | None = None
 
     def place(self, index: int) -> str:
         """Returns where the photo at this index of ``ids`` is: ``FILE`` or ``FILE#ROW``."""
@@ -52,11 +61,34 @@ class PlannedItem:
 
     Attributes:
       item: what to read.
-      previous: rows of the last committed catalogue by id, for those ids that have one.
+      known: by id, of those ids that the run has.
+      passed_over: indices in ``item.ids`` of photos that this run does not read, sorted.
+      leader_of: by the ids of photos that have the bytes of another one, the id of that one.
+      leads: ids of photos whose bytes others have.
     """
 
     item: WorkItem
-    previous: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
+    known: dict[str, KnownPhoto] = dataclasses.field(default_factory=dict)
+    passed_over: tuple[int, ...] = ()
+    leader_of: dict[str, str] = dataclasses.field(default_factory=dict)
+    leads: frozenset[str] = frozenset()
+
+    def photo(self, index: int, **fields) -> Photo:
+        """Returns the photo at this index of the item's ids, with what the plan tells of it."""
+        photo_id = self.item.ids[index]
+        return Photo(
+            photo_id,
+            self.item.place(index),
+            known=self.known.get(photo_id),
+            leader=self.leader_of.get(photo_id),
+            leads=photo_id in self.leads,
+            **fields,
+        )
+
+    def ids(self) -> list[str]:
+        """Returns the ids of the photos that are read."""
+        passed_over = frozenset(self.passed_over)
+        return [photo_id for index, photo_id in enumerate(self.item.ids) if index not in passed_over]
 
 
 def check_unique(items: Collection[WorkItem]) -> None:

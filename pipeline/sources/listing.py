@@ -56,7 +56,7 @@ class Source:
         """
         if not self.is_parquet:
             for file in self.files:
-                yield WorkItem(file.uri, None, 0, (file.relative,))
+                yield WorkItem(file.uri, None, 0, (file.relative,), file.version)
             return
         with concurrent.futures.ThreadPoolExecutor(_OPEN_AT_ONCE) as pool:
             for start in range(0, len(self.files), _OPEN_AT_ONCE):
@@ -65,6 +65,7 @@ class Source:
 
     def _parquet_items(self, file: FoundFile) -> list[WorkItem]:
         items, first_row = [], 0
+        version = f"{file.version}#{self.options.image_column}"
         try:
             with open_parquet(file.uri) as parquet:
                 for group in range(parquet.num_row_groups):
@@ -73,7 +74,7 @@ class Source:
                         column = batch.column(self.options.id_column).to_pylist()
                         ids += _checked_ids(column, self.options.id_column, file.uri, first_row + len(ids))
                     if ids:
-                        items.append(WorkItem(file.uri, group, first_row, tuple(ids)))
+                        items.append(WorkItem(file.uri, group, first_row, tuple(ids), version))
                     first_row += len(ids)
         except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
             raise _unreadable(file.uri, error) from error

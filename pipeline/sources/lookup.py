@@ -43,7 +43,7 @@ class SourceReader:
     def _read(self, photo_id: str, source_uri: str) -> bytes | None:
         file, mark, number = source_uri.rpartition("#")
         if not mark or not number.isdigit():
-            return fetch(source_uri, max_bytes=_MAX_BYTES, timeout=10, retries=0)
+            return fetch(source_uri, max_bytes=_MAX_BYTES, timeout=10, retries=0).content
         if file not in self._options:
             source = open_source(file, id_column=self._id_column, image_column=self._image_column)
             self._options[file] = source.options

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import apache_beam as beam
 import pyarrow as pa
 
-from pipeline.records import Photo, Rejection
+from pipeline.records import KnownPhoto, Photo, Rejection
 from pipeline.sources.filesystem import exists, resolve
 from pipeline.sources.items import PlannedItem, SourceOptions, WorkItem
 from pipeline.sources.parquet import column_values, iter_rows, open_parquet
@@ -21,7 +22,7 @@ _ROWS_A_BATCH = 16
 
 
 def read_photos(planned: PlannedItem, options: SourceOptions) -> Iterator[Photo | Rejection]:
-    """Yields exactly one photo or rejection for every id of a work item, in order.
+    """Yields exactly one photo or rejection for every id of a work item that is not passed over, in order.
 
     Args:
       planned: the item and what is known of its photos.
@@ -33,22 +34,23 @@ def read_photos(planned: PlannedItem, options: SourceOptions) -> Iterator[Photo 
     """
     item = planned.item
     if item.row_group is None:
-        yield Photo(item.ids[0], item.uri, previous=planned.previous.get(item.ids[0]))
+        yield planned.photo(0, source_version=item.version)
         return
     done = 0
     try:
-        for photo in _read_rows(planned, options):
+        for index, photo in _read_rows(planned, options):
             yield photo
-            done += 1
+            done = index + 1
         reason, detail = RejectReason.FETCH_FAILED, "the row group has fewer rows than when the job was planned"
     except Exception as error:  # a file that breaks in mid-job must cost its own rows only, and none uncounted
         reason, detail = _cause(item, error)
-    for index in range(done, len(item.ids)):
-        yield Photo(item.ids[index], item.place(index)).rejected(STAGE, reason, detail)
+    for index in sorted(set(range(done, len(item.ids))) - set(planned.passed_over)):
+        yield planned.photo(index).rejected(STAGE, reason, detail)
 
 
-def _read_rows(planned: PlannedItem, options: SourceOptions) -> Iterator[Photo | Rejection]:
-    item = planned.item
+def _read_rows(planned: PlannedItem, options: SourceOptions) -> Iterator[tuple[int, Photo | Rejection]]:
+    """Yields photos with their indices in the item."""
+    item, passed_over = planned.item, frozenset(planned.passed_over)
     assert item.row_group is not None
     columns = list(dict.fromkeys((options.id_column, options.image_column, *options.attribute_columns)))
     index = 0
@@ -58,18 +60,24 @@ def _read_rows(planned: PlannedItem, options: SourceOptions) -> Iterator[Photo |
             images = batch.column(options.image_column)
             attributes = {name: column_values(batch.column(name)) for name in options.attribute_columns}
             for row, found in enumerate(ids[: len(item.ids) - index]):
-                photo = Photo(
-                    item.ids[index],
-                    item.place(index),
-                    attributes={name: values[row] for name, values in attributes.items()},
-                    previous=planned.previous.get(item.ids[index]),
-                )
+                if index in passed_over:
+                    index += 1
+                    continue
+                photo = planned.photo(index, attributes={name: values[row] for name, values in attributes.items()})
+                photo = photo.replace(known=_in_this_category(photo, options.category_column))
                 if str(found) != photo.id:
                     detail = f"the row now has the id {found!r}: the file changed after the job was planned"
-                    yield photo.rejected(STAGE, RejectReason.FETCH_FAILED, detail)
+                    yield index, photo.rejected(STAGE, RejectReason.FETCH_FAILED, detail)
                 else:
-                    yield _with_image(photo, images[row], item, options)
+                    yield index, _with_image(photo, images[row], item, options)
                 index += 1
+
+
+def _in_this_category(photo: Photo, column: str) -> KnownPhoto | None:
+    """Returns what is known of a photo; pictures made of it as another category's are not current."""
+    if photo.known is None or not column or photo.attributes[column] == photo.known.category:
+        return photo.known
+    return dataclasses.replace(photo.known, current=False)
 
 
 def _with_image(photo: Photo, image: pa.Scalar, item: WorkItem, options: SourceOptions) -> Photo | Rejection:
@@ -84,7 +92,7 @@ def _with_image(photo: Photo, image: pa.Scalar, item: WorkItem, options: SourceO
         return photo.rejected(STAGE, RejectReason.EMPTY, detail)
     if isinstance(value, str):
         return photo.replace(source_uri=resolve(value, item.uri))
-    return photo.replace(content=value)
+    return photo.replace(content=value, source_version=item.version)
 
 
 def _cause(item: WorkItem, error: Exception) -> tuple[RejectReason, str]:

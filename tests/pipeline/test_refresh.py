@@ -1,51 +1,52 @@
+import dataclasses
 import datetime
-import os
+import itertools
 
 import apache_beam as beam
+import numpy as np
 import pyarrow as pa
 import pytest
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
-from apache_beam.testing.util import assert_that, equal_to
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline import refresh
-from pipeline.records import TRAILING_COLUMNS, Asset, Photo, catalogue_row, catalogue_schema
-from pipeline.refresh import (
-    CarryOver,
-    PreviousRows,
-    carry_over,
-    classify,
-    latest_run,
-    load_previous,
-    new_run_name,
-    plan_refresh,
-)
+from pipeline.records import Asset, KnownPhoto, Photo, catalogue_row, catalogue_schema
+from pipeline.refresh import PreviousRows, classify, latest_run, load_previous, new_run_name, plan_refresh
 from pipeline.sinks import storage
-from pipeline.sinks.tables import WriteTable, encode_table, to_arrow
+from pipeline.sinks.tables import CarriedRows, WriteTable, carried_tables, shard_of, to_arrow
+from pipeline.sources.items import WorkItem
 
 _SHA, _CONFIG, _MODEL = "a" * 64, "b" * 64, "c" * 64
 _RUN = "20261122T223000Z-3f9a1c"
 _SCHEMA = catalogue_schema(pa.schema([("category", pa.string())]))
 
 
-def _photo(photo_id, **changes):
-    fields = {"source_uri": f"old/{photo_id}.jpg", "source_sha256": _SHA, "attributes": {"category": "shirt"}}
-    return Photo(id=photo_id, **{**fields, **changes})
-
-
-def _row(photo_id):
+def row(photo_id, **changes):
     asset = Asset("mask", f"assets/mask/00/{photo_id}.png", 4, 5, 6, "d" * 64, "image/png")
-    photo = _photo(photo_id, width=4, height=5, bbox=(1, 2, 3, 4), coverage=0.5, assets=(asset,))
-    return catalogue_row(photo, model="m", model_sha256=_MODEL, config_fingerprint=_CONFIG, packshot_version="1")
+    photo = Photo(
+        photo_id, f"old/{photo_id}.jpg", source_sha256=_SHA, source_version=f"v {photo_id}", assets=(asset,),
+        attributes={"category": "shirt"}, width=4, height=5, bbox=(1, 2, 3, 4), coverage=0.5,
+    )  # fmt: skip
+    made = {"model": "m", "model_sha256": _MODEL, "config_fingerprint": _CONFIG, "packshot_version": "1"}
+    return {**catalogue_row(photo, **made), **changes}
 
 
-def _store_asset(output, photo_id, content=b"sixsix"):
-    storage.write_bytes(storage.join(str(output), f"assets/mask/00/{photo_id}.png"), content)
+def store_run(output, rows, *, shards=3, schema=_SCHEMA, assets=True):
+    with beam.Pipeline(runner=FnApiRunner()) as p:
+        p | beam.Create(rows) | WriteTable(str(output), "catalogue", _RUN, schema, shards)
+    for asset in itertools.chain.from_iterable(row["assets"] for row in rows if assets):
+        storage.write_bytes(storage.join(str(output), asset["uri"]), b"sixsix")
 
 
-def _now(output):
-    return {"output": str(output), "fingerprint": _CONFIG, "model_sha256": _MODEL}
+def loaded(output, **changes):
+    return load_previous(str(output), _RUN, **{"fingerprint": _CONFIG, "model_sha256": _MODEL, **changes})
+
+
+def in_memory(rows, parts=1, current=None):
+    """Rows as if they stood in some files, one after the other."""
+    tables = [to_arrow(part.tolist(), _SCHEMA) for part in np.array_split(np.array(rows, object), parts)]
+    return PreviousRows([f"part {i}" for i in range(parts)], tables, current, schema=_SCHEMA)
 
 
 def test_run_names_sort_by_time_and_differ():
@@ -67,149 +68,176 @@ def test_latest_run(tmp_path):
         latest_run(str(tmp_path))
 
 
-def test_load_previous(tmp_path):
-    assert load_previous(str(tmp_path), None) is None
-    with pytest.raises(FileNotFoundError, match=f"no catalogue table of run '{_RUN}'"):
-        load_previous(str(tmp_path), _RUN)
-    rows = [_row(f"id {i}") for i in range(20)]
-    with beam.Pipeline(runner=FnApiRunner()) as p:
-        p | beam.Create(rows) | WriteTable(str(tmp_path), "catalogue", _RUN, _SCHEMA, 3)
-    previous = PreviousRows(load_previous(str(tmp_path), _RUN))
-    assert previous.rows([row["id"] for row in rows]) == rows
-
-
-def test_rows_by_id():
-    rows = [_row(f"id {i}") for i in range(100)]
-    previous = PreviousRows(to_arrow(rows, _SCHEMA))
-    assert len(previous) == 100
-    assert previous.rows(["id 7", "other", "id 0", "id 7"]) == [rows[7], None, rows[0], rows[7]]
-    assert previous.rows([]) == []
-    assert previous.positions(["id 99", "", "id 3"]).tolist() == [99, -1, 3]
-
-
-def test_rows_by_id_when_hashes_collide(monkeypatch):
-    monkeypatch.setattr(refresh, "hash", lambda text: len(text), raising=False)
-    rows = [_row(photo_id) for photo_id in ("aa", "b", "cc", "dd", "e")]
-    previous = PreviousRows(to_arrow(rows, _SCHEMA))
-    assert previous.rows(["dd", "ee", "aa", "e", "x"]) == [rows[3], None, rows[0], rows[4], None]
-    assert previous.missing_from(["cc", "b", "zz"]) == ["aa", "dd", "e"]
+def test_what_is_known_of_a_photo(tmp_path):
+    rows = [row(f"id {i}") for i in range(20)]
+    store_run(tmp_path, rows)
+    previous = loaded(tmp_path)
+    assert len(previous) == 20 and len(previous.parts) == 3 and previous.schema.equals(_SCHEMA)
+    known = previous.known(previous.positions([r["id"] for r in rows] + ["other"]))
+    assert known.pop() is None
+    for fact, expected in zip(known, rows, strict=True):
+        assert fact == KnownPhoto(
+            fact.part, fact.position, expected["source_uri"], _SHA, expected["source_version"], current=True
+        )
+        (table,) = carried_tables(str(tmp_path), [CarriedRows(0, fact.part, (fact.position,), {})], _SCHEMA)
+        assert table.to_pylist() == [expected]
 
 
 def test_without_a_previous_run():
-    previous = PreviousRows(None)
-    assert previous.rows(["a", "b"]) == [None, None]
-    plan = plan_refresh(["a", "b"], previous)
-    assert (plan.new, plan.known, plan.removed) == (2, 0, ())
+    previous = load_previous("nowhere", None, fingerprint=_CONFIG, model_sha256=_MODEL)
+    assert len(previous) == 0
+    assert previous.known(previous.positions(["a", "b"])) == [None, None]
+    plan = plan_refresh([WorkItem("in/a", None, 0, ("a",), "1"), WorkItem("in/b", None, 0, ("b",), "1")], previous)
+    assert (plan.new, plan.known, len(plan.unmoved), len(plan.removed)) == (2, 0, 0, 0)
+    assert not list(previous.carried(plan.unmoved, 1))
 
 
-@settings(max_examples=50, deadline=None)
-@given(st.sets(st.text(max_size=3), max_size=20), st.sets(st.text(max_size=3), max_size=20))
-def test_plan_agrees_with_sets(now, then):
-    table = pa.table({"id": pa.array(sorted(then), pa.string())})
-    plan = plan_refresh(sorted(now), PreviousRows(table))
-    assert plan.new == len(now - then)
-    assert plan.known == len(now & then)
-    assert list(plan.removed) == sorted(then - now)
+def test_a_missing_or_cut_table_is_an_error(tmp_path):
+    with pytest.raises(FileNotFoundError, match=f"no catalogue table of run '{_RUN}'"):
+        loaded(tmp_path)
+    store_run(tmp_path, [row("a")], shards=1)
+    part = tmp_path / "catalogue" / _RUN / "part-00000-of-00001.parquet"
+    part.write_bytes(part.read_bytes()[:-20])
+    with pytest.raises(ValueError, match="is not a whole Parquet file .* name an older run in LATEST"):
+        loaded(tmp_path)
+
+
+def test_positions_when_hashes_collide(monkeypatch):
+    monkeypatch.setattr(refresh, "hash", lambda text: len(text), raising=False)
+    rows = [row(photo_id) for photo_id in ("aa", "b", "cc", "dd", "e")]
+    previous = in_memory(rows, parts=2)
+    assert previous.positions(["dd", "ee", "aa", "e", "x"]).tolist() == [3, -1, 0, 4, -1]
+    assert previous.missing_from(["cc", "b", "zz"]).tolist() == [0, 3, 4]
 
 
 @pytest.mark.parametrize(
-    "now, there, expected",
+    "changes, options, current",
     [
-        ((_SHA, _CONFIG, _MODEL), True, "unchanged"),
-        ((_SHA, _CONFIG, _MODEL), False, "changed"),
-        (("0" * 64, _CONFIG, _MODEL), True, "changed"),
-        ((_SHA, "0" * 64, _MODEL), True, "changed"),
-        ((_SHA, _CONFIG, "0" * 64), True, "changed"),
+        ({}, {}, True),
+        ({"config_fingerprint": "0" * 64}, {}, False),
+        ({"model_sha256": "0" * 64}, {}, False),
+        ({}, {"fingerprint": "0" * 64}, False),
+        ({}, {"full_refresh": True}, False),
     ],
 )
-def test_classify(now, there, expected):
-    assert classify(*now, _row("a"), lambda: there) == expected
-    assert classify(*now, None, lambda: there) == "new"
-
-
-def test_storage_is_not_asked_in_vain():
-    def ask():
-        raise AssertionError("asked")
-
-    assert classify("0" * 64, _CONFIG, _MODEL, _row("a"), ask) == "changed"
-    assert classify(_SHA, _CONFIG, _MODEL, None, ask) == "new"
-
-
-def test_unchanged_photo_keeps_its_row_but_not_its_attributes(tmp_path):
-    _store_asset(tmp_path, "a")
-    photo = _photo("a", source_uri="new/a.jpg", attributes={"category": "dress"}, previous=_row("a"))
-    done, row = carry_over(photo, **_now(tmp_path))
-    assert done.refresh == "unchanged" and done.previous is None
-    assert row == {**_row("a"), "refresh": "unchanged", "source_uri": "new/a.jpg", "category": "dress"}
-    assert to_arrow([row], _SCHEMA).to_pylist() == [row]
-
-
-def test_attribute_columns_are_those_of_now(tmp_path):
-    _store_asset(tmp_path, "a")
-    _, row = carry_over(_photo("a", attributes={"seller": 7}, previous=_row("a")), **_now(tmp_path))
-    assert row["seller"] == 7
-    assert "category" not in row
+def test_pictures_are_current_if_nothing_that_decides_them_changed(tmp_path, changes, options, current):
+    store_run(tmp_path, [row("a", **changes), row("b", config_fingerprint="1" * 64)])
+    previous = loaded(tmp_path, **options)
+    assert [fact.current for fact in previous.known(previous.positions(["a", "b"]))] == [current, False]
 
 
 @pytest.mark.parametrize("content", [None, b"six"])
-def test_missing_or_cut_asset_is_made_again(tmp_path, content):
+def test_pictures_that_are_gone_or_cut_are_not_current(tmp_path, content):
+    store_run(tmp_path, [row("a"), row("b")])
+    path = tmp_path / "assets" / "mask" / "00" / "a.png"
+    path.unlink()
     if content is not None:
-        _store_asset(tmp_path, "a", content)
-    photo, row = carry_over(_photo("a", previous=_row("a")), **_now(tmp_path))
-    assert row is None
-    assert photo.refresh == "changed" and photo.previous is None
+        path.write_bytes(content)
+    previous = loaded(tmp_path)
+    assert [fact.current for fact in previous.known(previous.positions(["a", "b"]))] == [False, True]
 
 
-def test_assets_that_cannot_be_looked_up_are_made_again(tmp_path, caplog):
-    unreachable = {**_now(tmp_path), "output": "ftp://host/out"}
-    photo, row = carry_over(_photo("a", previous=_row("a")), **unreachable)
-    assert row is None and photo.refresh == "changed"
-    assert "'a' is done again, because its assets cannot be looked up" in caplog.text
+@pytest.mark.parametrize("prefix", ["", "file://"])
+@pytest.mark.parametrize("suffix", ["", "/"])
+def test_assets_are_found_however_the_folder_is_written(tmp_path, prefix, suffix):
+    store_run(tmp_path, [row("a")])
+    assert loaded(f"{prefix}{tmp_path}{suffix}").current.all()
 
 
-def test_full_refresh_does_everything_again(tmp_path):
-    _store_asset(tmp_path, "a")
-    photo, row = carry_over(_photo("a", previous=_row("a")), **_now(tmp_path), full_refresh=True)
-    assert row is None and photo.refresh == "changed"
+def test_rows_of_an_older_version_are_not_current(tmp_path):
+    schema = pa.schema([field for field in _SCHEMA if field.name != "colour_shift"])
+    older = {name: value for name, value in row("a").items() if name != "colour_shift"}
+    store_run(tmp_path, [older], schema=schema)
+    assert not loaded(tmp_path).current.any()
 
 
-def test_row_of_an_older_version_is_made_again(tmp_path):
-    _store_asset(tmp_path, "a")
-    older = {name: value for name, value in _row("a").items() if name != "colour_shift"}
-    assert carry_over(_photo("a", previous=older), **_now(tmp_path))[0].refresh == "changed"
+def test_rows_from_before_versions_were_kept_are_read_again(tmp_path):
+    schema = pa.schema([field for field in _SCHEMA if field.name != "source_version"])
+    store_run(tmp_path, [{name: value for name, value in row("a").items() if name != "source_version"}], schema=schema)
+    previous = loaded(tmp_path)
+    (fact,) = previous.known(previous.positions(["a"]))
+    assert fact.current and fact.source_version is None
+    plan = plan_refresh([WorkItem("old/a.jpg", None, 0, ("a",), "v a")], previous)
+    assert (plan.known, len(plan.unmoved)) == (1, 0)
 
 
-def test_row_of_a_version_without_trailing_columns_is_carried_over_with_nulls(tmp_path):
-    _store_asset(tmp_path, "a")
-    older = {name: value for name, value in _row("a").items() if name not in TRAILING_COLUMNS}
-    _, row = carry_over(_photo("a", previous=older), **_now(tmp_path))
-    assert row == {**_row("a"), **dict.fromkeys(TRAILING_COLUMNS), "refresh": "unchanged"}
-    assert list(to_arrow([row], _SCHEMA).column_names)[-len(TRAILING_COLUMNS) :] == list(TRAILING_COLUMNS)
+def test_categories_come_along_where_pictures_depend_on_them(tmp_path):
+    store_run(tmp_path, [row("a"), row("b", category=None)])
+    previous = loaded(tmp_path, category_column="category")
+    assert [fact.category for fact in previous.known(previous.positions(["a", "b"]))] == ["shirt", None]
 
 
-def test_photos_are_parted_in_a_pipeline(tmp_path):
-    _store_asset(tmp_path, "same")
-    photos = [
-        _photo("same", previous=_row("same")),
-        _photo("other bytes", previous=_row("other bytes"), source_sha256="0" * 64),
-        _photo("rejected last time"),
-        _photo("unread", source_sha256=None),
+def test_only_a_photo_that_storage_shows_unmoved_is_passed_over():
+    previous = in_memory([row(i) for i in "abcde"], parts=2, current=np.array([1, 1, 1, 0, 1], bool))
+    items = [
+        WorkItem("old/a.jpg", None, 0, ("a",), "v a"),  # as it was
+        WorkItem("new/b.jpg", None, 0, ("b",), "v b"),  # elsewhere
+        WorkItem("old/c.jpg", None, 0, ("c",), "v 2"),  # touched
+        WorkItem("old/d.jpg", None, 0, ("d",), "v d"),  # to be made anew
+        WorkItem("old/f.jpg", None, 0, ("f",), "v f"),  # new
     ]
-    with beam.Pipeline(runner=FnApiRunner()) as p:
-        work, rows, rejections = p | beam.Create(photos) | CarryOver(str(tmp_path), _CONFIG, _MODEL)
-        work = work | "Work" >> beam.Map(lambda photo: (photo.id, photo.refresh))
-        rows = rows | "Rows" >> beam.Map(lambda row: (row["id"], row["refresh"]))
-        rejections = rejections | "Rejections" >> beam.Map(lambda r: (r.id, r.stage, r.reason))
-        expected = [("other bytes", "changed"), ("rejected last time", "new")]
-        assert_that(work, equal_to(expected), label="work")
-        assert_that(rows, equal_to([("same", "unchanged")]), label="rows")
-        assert_that(rejections, equal_to([("unread", "refresh", "internal")]), label="rejections")
+    plan = plan_refresh(items, previous)
+    assert [planned.ids() for planned in plan.items] == [["b"], ["c"], ["d"], ["f"]]
+    assert (plan.new, plan.known, plan.unmoved.tolist(), plan.removed.tolist()) == (1, 3, [0], [4])
+    assert plan.items[0].known["b"].part == "part 0" and plan.items[3].known == {}
+    careful = plan_refresh(items, previous, trust_storage=False)
+    assert (len(careful.items), careful.known, len(careful.unmoved)) == (5, 4, 0)
 
 
-def test_row_carried_over_twice_is_the_same(tmp_path):
-    _store_asset(tmp_path, "a")
-    photo = _photo("a", previous=_row("a"))
-    second = carry_over(photo, **_now(tmp_path))[1]
-    third = carry_over(photo.replace(previous=second), **_now(tmp_path))[1]
-    assert encode_table(to_arrow([second], _SCHEMA)) == encode_table(to_arrow([third], _SCHEMA))
-    assert os.listdir(tmp_path) == ["assets"]
+def test_rows_of_a_file_are_passed_over_one_by_one():
+    rows = [row(i, source_uri=f"f.parquet#{n}", source_version="v#image") for n, i in enumerate("abcd")]
+    previous = in_memory(rows, current=np.array([1, 0, 1, 1], bool))
+    plan = plan_refresh([WorkItem("f.parquet", 0, 0, ("a", "b", "x", "c"), "v#image")], previous)
+    (planned,) = plan.items
+    assert planned.ids() == ["b", "x", "c"]  # c stands in another row than before
+    assert plan.unmoved.tolist() == [0] and plan.removed.tolist() == [3]
+
+
+def test_a_replay_reads_nothing_but_what_it_was_asked_for():
+    previous = in_memory([row(i) for i in "abc"])
+    items = [WorkItem(f"old/{i}.jpg", None, 0, (i,), "touched") for i in "abxyz"]
+    plan = plan_refresh(items, previous, only=frozenset("xz"))
+    assert [planned.ids() for planned in plan.items] == [["x"], ["z"]]
+    assert plan.unmoved.tolist() == [0, 1, 2] and not len(plan.removed)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.sets(st.text("abc", max_size=3), max_size=20),
+    st.dictionaries(st.text("abc", max_size=3), st.booleans(), max_size=20),
+    st.integers(1, 3),
+)
+def test_a_plan_accounts_for_every_photo(now, then, parts):
+    order = sorted(then)
+    previous = in_memory([row(i) for i in order], parts, np.array([then[i] for i in order], bool))
+    items = [WorkItem(f"old/{i}.jpg", None, 0, (i,), f"v {i}") for i in sorted(now)]
+    plan = plan_refresh(items, previous)
+    unmoved = set(previous.ids(plan.unmoved))
+    assert unmoved == {i for i in now if then.get(i)}
+    assert {i for planned in plan.items for i in planned.ids()} == now - unmoved
+    assert plan.new == len(now - then.keys())
+    assert plan.new + plan.known + len(plan.unmoved) == len(now)
+    assert set(previous.ids(plan.removed)) == then.keys() - now
+
+
+@pytest.mark.parametrize("shards", [1, 3, 4])
+def test_carried_rows_are_named_by_their_new_shard(tmp_path, shards):
+    rows = [row(f"id {i}") for i in range(30)]
+    store_run(tmp_path, rows, shards=3)
+    previous = loaded(tmp_path)
+    taken = previous.positions([f"id {i}" for i in range(0, 30, 2)])
+    found = []
+    for carried in previous.carried(taken, shards, refresh="unchanged"):
+        (table,) = carried_tables(str(tmp_path), [carried], _SCHEMA)
+        assert all(shard_of(r["id"], shards) == carried.shard for r in table.to_pylist())
+        found += table.to_pylist()
+    expected = [{**r, "refresh": "unchanged"} for r in rows[::2]]
+    assert sorted(found, key=lambda r: r["id"]) == sorted(expected, key=lambda r: r["id"])
+
+
+def test_classify():
+    known = KnownPhoto("part", 0, "uri", _SHA, None, current=True)
+    assert classify(_SHA, None) == "new"
+    assert classify(_SHA, known) == "unchanged"
+    assert classify("0" * 64, known) == "changed"
+    assert classify(_SHA, dataclasses.replace(known, current=False)) == "changed"

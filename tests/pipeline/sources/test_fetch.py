@@ -1,5 +1,6 @@
 """Fetching over HTTP and from files: limits, retries, private hosts, secrets."""
 
+import dataclasses
 import email.utils
 import gzip
 import hashlib
@@ -13,12 +14,13 @@ import pytest
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.testing.util import assert_that
 
-from pipeline.records import Photo
+from pipeline.records import KnownPhoto, Photo
 from pipeline.sources import FetchPhotos, fetch, http_session
-from pipeline.sources.fetch import without_credentials
+from pipeline.sources.fetch import Fetched, fetch_photo, without_credentials
 from transforms.reasons import PhotoError, RejectReason
 
 BODY = bytes(range(256)) * 20
+VERSION = '"v1, of 2026"'
 
 
 class _Shop(http.server.BaseHTTPRequestHandler):
@@ -44,6 +46,16 @@ class _Shop(http.server.BaseHTTPRequestHandler):
 
     def status(self, query):
         self.answer(int(query))
+
+    def versioned(self, query):
+        """Answers a conditional request; of a query ``ignorant``, as a server that does not know of such requests."""
+        header, _, name = query.partition("&")
+        condition = {"ETag": "If-None-Match", "Last-Modified": "If-Modified-Since"}[header]
+        self.server.conditions.append(self.headers.get(condition))
+        if self.headers.get(condition) == VERSION and name != "ignorant":
+            self.answer(304, **{header: VERSION})
+        else:
+            self.answer(200, BODY, **{header: VERSION})
 
     def redirect(self, query):
         self.answer(302, Location=query)
@@ -109,7 +121,7 @@ class _Shop(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def shop():
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Shop)
-    server.asked, server.authorizations = [], []
+    server.asked, server.authorizations, server.conditions = [], [], []
     server.gave_up, server.released = threading.Event(), threading.Event()
     server.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, args=(0.05,))
@@ -125,9 +137,65 @@ def get(uri, **options):
     waits = []
     settings = {"max_bytes": 10_000, "timeout": 5, "retries": 2, "allow_private_hosts": True, "sleep": waits.append}
     try:
-        return fetch(uri, **settings | options), waits
+        return fetch(uri, **settings | options).content, waits
     except PhotoError as error:
         return error, waits
+
+
+# --- versions ---
+
+
+@pytest.mark.parametrize("header, kind", [("ETag", "etag"), ("Last-Modified", "modified")])
+@pytest.mark.parametrize("server", ["knowing", "ignorant"])
+def test_a_known_version_is_not_fetched_from_the_web_again(shop, header, kind, server):
+    uri = f"{shop.url}/versioned?{header}&{server}"
+    options = {"max_bytes": 10_000, "timeout": 5, "retries": 0, "allow_private_hosts": True}
+    first = fetch(uri, **options)
+    assert (first.content, first.version) == (BODY, f"{kind}:{VERSION}")
+    assert fetch(uri, **options, known_version=first.version) == Fetched(None, first.version)
+    assert fetch(uri, **options, known_version=f"{kind}:other").content == BODY
+    assert shop.conditions == [None, VERSION, "other"]
+
+
+def test_a_server_without_versions_is_read_each_time(shop):
+    options = {"max_bytes": 10_000, "timeout": 5, "retries": 0, "allow_private_hosts": True}
+    assert fetch(f"{shop.url}/ok", **options) == Fetched(BODY, None)
+    assert fetch(f"{shop.url}/ok", **options, known_version="12:34").content == BODY
+
+
+def test_a_known_file_is_not_read_again(tmp_path):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(b"abc")
+    options = {"max_bytes": 100, "timeout": 1, "retries": 0}
+    first = fetch(str(path), **options)
+    assert first.content == b"abc" and first.version is not None
+    assert fetch(str(path), **options, known_version=first.version) == Fetched(None, first.version)
+    path.write_bytes(b"abcd")
+    assert fetch(str(path), **options, known_version=first.version).content == b"abcd"
+
+
+KNOWN = KnownPhoto("part", 0, "", "5" * 64, None, current=True)
+
+
+@pytest.mark.parametrize(
+    "changes, options, read",
+    [
+        ({}, {}, False),
+        ({"current": False}, {}, True),
+        ({"source_uri": "elsewhere"}, {}, True),
+        ({"source_version": "1:1"}, {}, True),
+        ({}, {"verify_content": True}, True),
+    ],
+)
+def test_a_photo_is_spared_only_if_its_pictures_are_current(tmp_path, changes, options, read):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(b"abc")
+    version = fetch(str(path), max_bytes=9, timeout=1, retries=0).version
+    known = dataclasses.replace(KNOWN, **{"source_uri": str(path), "source_version": version, **changes})
+    photo = fetch_photo(Photo("a", str(path), known=known), max_bytes=9, timeout=1, retries=0, **options)
+    assert photo.content == (b"abc" if read else None)
+    assert photo.source_sha256 == (hashlib.sha256(b"abc").hexdigest() if read else "5" * 64)
+    assert photo.source_version == version
 
 
 # --- the web ---

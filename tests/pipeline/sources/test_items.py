@@ -7,11 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.records import KnownPhoto
 from pipeline.sources.items import PlannedItem, SourceError, WorkItem, check_unique
 
 
 def test_items_are_light_and_picklable():
-    planned = PlannedItem(WorkItem("a.parquet", 2, 100, ("x", "y")), {"x": {"status": "ready"}})
+    planned = PlannedItem(
+        WorkItem("a.parquet", 2, 100, ("x", "y")), {"x": KnownPhoto("p", 1, "u", "s", None, True)}, (1,)
+    )
     assert pickle.loads(pickle.dumps(planned)) == planned
     assert planned.item.place(1) == "a.parquet#101"
     assert WorkItem("a.png", None, 0, ("a.png",)).place(0) == "a.png"

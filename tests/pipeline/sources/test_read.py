@@ -1,5 +1,6 @@
 """From work items to photos."""
 
+import dataclasses
 import datetime
 import decimal
 import io
@@ -13,13 +14,16 @@ import pytest
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.testing.util import assert_that
 
-from pipeline.records import Photo, Rejection
+from pipeline.records import KnownPhoto, Photo, Rejection
 from pipeline.sources import PlannedItem, ReadPhotos, SourceOptions, WorkItem, open_source, read_photos
 
 
 def write(path, table, **options) -> str:
     pq.write_table(table if isinstance(table, pa.Table) else pa.table(table), path, **options)
     return str(path)
+
+
+KNOWN = KnownPhoto("catalogue/run/part-00000-of-00001.parquet", 4, "old", "a" * 64, "1:2", current=True)
 
 
 def read_all(source) -> list[Photo | Rejection]:
@@ -81,16 +85,42 @@ def test_relative_uris_in_an_object_store(store):
 
 
 def test_image_files_are_left_to_be_fetched():
-    item = WorkItem("in/a.png", None, 0, ("a.png",))
-    (photo,) = read_photos(PlannedItem(item, {"a.png": {"status": "ready"}}), SourceOptions())
-    assert photo == Photo("a.png", "in/a.png", previous={"status": "ready"})
+    item = WorkItem("in/a.png", None, 0, ("a.png",), "7:8")
+    (photo,) = read_photos(PlannedItem(item, {"a.png": KNOWN}), SourceOptions())
+    assert photo == Photo("a.png", "in/a.png", known=KNOWN, source_version="7:8")
 
 
 def test_the_last_run_comes_along(tmp_path):
     source = open_source(write(tmp_path / "a.parquet", {"id": [1, 2], "image": [b"x", b"y"]}))
     (item,) = source.items()
-    photos = list(read_photos(PlannedItem(item, {"2": {"width": 5}}), source.options))
-    assert [(p.id, p.previous) for p in photos] == [("1", None), ("2", {"width": 5})]
+    photos = list(read_photos(PlannedItem(item, {"2": KNOWN}), source.options))
+    assert [(p.id, p.known) for p in photos] == [("1", None), ("2", KNOWN)]
+    assert {p.source_version for p in photos} == {item.version} and item.version.endswith("#image")
+
+
+def test_photos_are_passed_over(tmp_path):
+    ids = list(range(40))
+    source = open_source(write(tmp_path / "a.parquet", {"id": ids, "image": [b"%d" % i for i in ids]}))
+    (item,) = source.items()
+    planned = PlannedItem(item, passed_over=tuple(i for i in ids if i not in (3, 17, 39)))
+    assert [(p.id, p.content) for p in read_photos(planned, source.options)] == [
+        ("3", b"3"), ("17", b"17"), ("39", b"39"),
+    ]  # fmt: skip
+    assert planned.ids() == ["3", "17", "39"]
+    (tmp_path / "a.parquet").unlink()
+    gone = list(read_photos(planned, source.options))
+    assert [(r.id, r.reason) for r in gone] == [(i, "not_found") for i in ("3", "17", "39")]
+
+
+def test_pictures_of_another_category_are_not_current(tmp_path):
+    columns = {"id": ["a", "b", "c"], "image": [b"x"] * 3, "kind": ["hat", "shoe", None]}
+    source = open_source(write(tmp_path / "a.parquet", columns), attribute_columns=["kind"])
+    (item,) = source.items()
+    known = dataclasses.replace(KNOWN, category="hat")
+    planned = PlannedItem(item, dict.fromkeys("abc", known))
+    by_kind = dataclasses.replace(source.options, category_column="kind")
+    assert [p.known.current for p in read_photos(planned, by_kind)] == [True, False, False]
+    assert [p.known.current for p in read_photos(planned, source.options)] == [True, True, True]
 
 
 @pytest.mark.parametrize(
