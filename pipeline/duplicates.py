@@ -10,7 +10,7 @@ from typing import Any
 
 import apache_beam as beam
 
-from pipeline.records import Photo, Rejection
+from pipeline.records import OWN_COLUMNS, Photo, Rejection
 from pipeline.refresh import classify
 from pipeline.sinks.tables import CarriedRows, shard_of
 from pipeline.sources.items import PlannedItem, SourceOptions
@@ -203,6 +203,46 @@ class FollowLeaders(beam.PTransform):
             | beam.ParDo(_Follow(self._shards)).with_outputs(REJECTED, main="rows")
         )
         return followed.rows, followed[REJECTED]
+
+
+def share(rows: Iterable[Row]) -> Iterator[Row]:
+    """Yields the rows of photos that turned out to have the same bytes, all with the pictures of the first.
+
+    Args:
+      rows: catalogue rows; the first in the order of ids leads.
+    """
+    leader, *others = sorted(rows, key=lambda row: row["id"])
+    yield leader
+    own = ("id", "source_uri", "source_version")
+    for row in others:
+        attributes = {name: value for name, value in row.items() if name not in OWN_COLUMNS}
+        yield {**leader, **{name: row[name] for name in own}, **attributes, "refresh": "duplicate"}
+
+
+class SharePictures(beam.PTransform):
+    """Lets photos share pictures of which only the run itself found out that they are of the same bytes.
+
+    These are photos that are named by URIs: they are fetched once, and not before their turn. What was stored for
+    all but the first is named by no row any more, and goes with ``packshot prune``.
+
+    Args:
+      category_column: the attribute on which pictures depend, empty for none.
+
+    Returns (of ``expand``):
+      As many catalogue rows as there were.
+    """
+
+    def __init__(self, category_column: str):
+        super().__init__()
+        self._category_column = category_column
+
+    def expand(self, rows):
+        keyed = rows | "KeyByBytes" >> beam.Map(_by_bytes, self._category_column)  # ((sha256, category), row)
+        return keyed | beam.GroupByKey() | "Share" >> beam.FlatMap(lambda group: share(group[1]))
+
+
+def _by_bytes(row: Row, category_column: str) -> tuple[tuple[str, Any], Row]:
+    return (row["source_sha256"], row[category_column] if category_column else None), row
 
 
 class _Follow(beam.DoFn):

@@ -9,7 +9,7 @@ import apache_beam as beam
 
 from models.handlers import SegmentationHandler
 from pipeline.carry_over import CarryOver
-from pipeline.duplicates import FindTwins, FollowLeaders, TakeTwins, tell
+from pipeline.duplicates import FindTwins, FollowLeaders, SharePictures, TakeTwins, tell
 from pipeline.planning import RunPlan, library_versions
 from pipeline.progress import CountDone
 from pipeline.provenance import SealAssets, ground_type
@@ -117,6 +117,8 @@ def build_graph(pipeline: beam.Pipeline, plan: RunPlan, *, progress: str | None 
     photos = stage(photos, "WriteAssets", write)  # + assets, and no pixels any more
 
     done = counted(photos | "MakeRows" >> beam.Map(row_of), "Done")  # catalogue row
+    if plan.options.uris:
+        done = done | "SharePictures" >> SharePictures(plan.options.category_column)  # catalogue row
     lost = refused | "GatherRejections" >> beam.Flatten()  # Rejection
     outcomes = {
         "rows": photos

@@ -22,6 +22,7 @@ from pipeline.sources.items import PlannedItem, WorkItem
 _FEW_VALUED = ("model_sha256", "config_fingerprint")
 _ASSET_NAMES = ("assets.list.element.uri", "assets.list.element.bytes")
 _AT_ONCE = 65_536  # ids compared in one go
+_SLICES, _SMALLEST_SLICE = 64, 16  # pieces that a run is cut into at least, if they have so many photos
 _RUN_NAME = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}")
 
 
@@ -294,12 +295,38 @@ def plan_refresh(
                 pairs = zip(item.ids, facts[start:end], strict=True)
                 knowledge = {photo_id: fact for photo_id, fact in pairs if fact is not None}
                 planned.append(PlannedItem(item, knowledge, tuple(np.flatnonzero(stays[start:end]).tolist())))
+    rows = max(_SMALLEST_SLICE, -(-(new + known) // _SLICES))
+    planned = [piece for whole in planned for piece in sliced(whole, rows)]
     removed = np.flatnonzero(~seen)
     if only is not None:  # the rest of the last run stays, whether the input still has it or not
         unmoved.append(removed)
         removed = removed[:0]
     kept = np.sort(np.concatenate(unmoved)) if unmoved else np.zeros(0, np.int64)
     return RefreshPlan(tuple(planned), kept, new, known, removed)
+
+
+def sliced(planned: PlannedItem, rows: int) -> Iterator[PlannedItem]:
+    """Cuts a row group of many photos into pieces, so that a few large groups still keep many workers busy.
+
+    Args:
+      planned: the whole group.
+      rows: photos of a piece, at most.
+
+    Yields:
+      Items of the same group, each of which passes over what the others read. Every piece reads the group from its
+      start, which costs little beside the work on a photo.
+    """
+    wanted = sorted(set(range(len(planned.item.ids))) - set(planned.passed_over))
+    pieces = -(-len(wanted) // rows)
+    if pieces <= 1:
+        yield planned
+        return
+    for indices in np.array_split(np.array(wanted), pieces):
+        mine = set(indices.tolist())
+        passed_over = tuple(index for index in range(len(planned.item.ids)) if index not in mine)
+        ids = {planned.item.ids[index] for index in mine}
+        known = {photo_id: fact for photo_id, fact in planned.known.items() if photo_id in ids}
+        yield dataclasses.replace(planned, known=known, passed_over=passed_over)
 
 
 def classify(photo_sha256: str, known: KnownPhoto | None) -> Literal["new", "changed", "unchanged"]:

@@ -24,12 +24,14 @@ class SourceOptions:
     Attributes:
       id_column, image_column, attribute_columns: by name.
       category_column: that of the attribute columns on which pictures depend, empty for none.
+      uris: whether the image column may name files rather than hold them.
     """
 
     id_column: str = ""
     image_column: str = ""
     attribute_columns: tuple[str, ...] = ()
     category_column: str = ""
+    uris: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

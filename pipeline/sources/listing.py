@@ -195,7 +195,8 @@ def _read_schemas(
                     f"{first.field(name).type} in {files[0].uri!r}; all files must have the same schema"
                 )
     attributes = pa.schema([first.field(name).remove_metadata() for name in dict.fromkeys(attribute_columns)])
-    return SourceOptions(id_column, image_column, tuple(attributes.names)), attributes
+    uris = not is_bytes(image_type)
+    return SourceOptions(id_column, image_column, tuple(attributes.names), uris=uris), attributes
 
 
 def _read_footer(file: FoundFile) -> tuple[pa.Schema, int]:

@@ -36,26 +36,28 @@ def read_photos(planned: PlannedItem, options: SourceOptions) -> Iterator[Photo 
     if item.row_group is None:
         yield planned.photo(0, source_version=item.version)
         return
-    done = 0
+    missing = sorted(set(range(len(item.ids))) - set(planned.passed_over))[::-1]
     try:
-        for index, photo in _read_rows(planned, options):
+        for photo in _read_rows(planned, options, missing[0] if missing else -1):
             yield photo
-            done = index + 1
+            missing.pop()
         reason, detail = RejectReason.FETCH_FAILED, "the row group has fewer rows than when the job was planned"
     except Exception as error:  # a file that breaks in mid-job must cost its own rows only, and none uncounted
         reason, detail = _cause(item, error)
-    for index in sorted(set(range(done, len(item.ids))) - set(planned.passed_over)):
+    for index in reversed(missing):
         yield planned.photo(index).rejected(STAGE, reason, detail)
 
 
-def _read_rows(planned: PlannedItem, options: SourceOptions) -> Iterator[tuple[int, Photo | Rejection]]:
-    """Yields photos with their indices in the item."""
+def _read_rows(planned: PlannedItem, options: SourceOptions, last: int) -> Iterator[Photo | Rejection]:
+    """Yields photos in order, to the one at index ``last`` of the item's ids; rows behind it are not read."""
     item, passed_over = planned.item, frozenset(planned.passed_over)
     assert item.row_group is not None
     columns = list(dict.fromkeys((options.id_column, options.image_column, *options.attribute_columns)))
     index = 0
     with open_parquet(item.uri) as file:
         for batch in iter_rows(file, item.row_group, columns, _ROWS_A_BATCH):
+            if index > last:
+                return
             ids = batch.column(options.id_column).to_pylist()
             images = batch.column(options.image_column)
             attributes = {name: column_values(batch.column(name)) for name in options.attribute_columns}
@@ -67,9 +69,9 @@ def _read_rows(planned: PlannedItem, options: SourceOptions) -> Iterator[tuple[i
                 photo = photo.replace(known=_in_this_category(photo, options.category_column))
                 if str(found) != photo.id:
                     detail = f"the row now has the id {found!r}: the file changed after the job was planned"
-                    yield index, photo.rejected(STAGE, RejectReason.FETCH_FAILED, detail)
+                    yield photo.rejected(STAGE, RejectReason.FETCH_FAILED, detail)
                 else:
-                    yield index, _with_image(photo, images[row], item, options)
+                    yield _with_image(photo, images[row], item, options)
                 index += 1
 
 

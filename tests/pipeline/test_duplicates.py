@@ -5,7 +5,19 @@ from apache_beam.testing.util import assert_that, equal_to
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.duplicates import FindTwins, FollowLeaders, TakeTwins, Twin, Twins, elect, follow, identify, tell
+from pipeline.duplicates import (
+    FindTwins,
+    FollowLeaders,
+    SharePictures,
+    TakeTwins,
+    Twin,
+    Twins,
+    elect,
+    follow,
+    identify,
+    share,
+    tell,
+)
 from pipeline.records import KnownPhoto, Photo, Rejection
 from pipeline.sinks.tables import CarriedRows, shard_of
 from pipeline.sources.fetch import fetch_photo
@@ -82,6 +94,24 @@ def test_a_twin_follows_its_leader():
 def test_a_leader_whose_bytes_changed_meanwhile_is_not_followed():
     done = follow(TWIN, {**ROW, "source_sha256": "6" * 64}, 3)
     assert isinstance(done, Rejection) and (done.id, done.reason) == ("b", "fetch_failed")
+
+
+def test_photos_found_to_be_the_same_share_the_pictures_of_the_first():
+    rows = [{**ROW, "id": i, "assets": [i], "category": f"of {i}", "source_uri": f"in/{i}"} for i in "cab"]
+    first, *others = share(rows)
+    assert first == rows[1]
+    for row, letter in zip(others, "bc", strict=True):
+        own = {"id": letter, "source_uri": f"in/{letter}", "category": f"of {letter}", "refresh": "duplicate"}
+        assert row == {**first, **own}
+
+
+@pytest.mark.parametrize("category_column, refresh", [("", ["duplicate", "new", "new"]), ("category", ["new"] * 3)])
+def test_sharing_in_a_pipeline(category_column, refresh):
+    digests = {"a": "1" * 64, "b": "2" * 64, "c": "1" * 64}
+    rows = [{**ROW, "id": i, "source_sha256": digest, "category": i} for i, digest in digests.items()]
+    with beam.Pipeline(runner=FnApiRunner()) as p:
+        shared = p | beam.Create(rows) | SharePictures(category_column) | beam.Map(lambda row: row["refresh"])
+        assert_that(shared, equal_to(refresh))
 
 
 def test_items_are_told_of_their_photos_alone():

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from pipeline import refresh
 from pipeline.records import Asset, KnownPhoto, Photo, catalogue_row, catalogue_schema
-from pipeline.refresh import PreviousRows, classify, latest_run, load_previous, new_run_name, plan_refresh
+from pipeline.refresh import PreviousRows, classify, latest_run, load_previous, new_run_name, plan_refresh, sliced
 from pipeline.sinks import storage
 from pipeline.sinks.tables import CarriedRows, WriteTable, carried_tables, shard_of, to_arrow
-from pipeline.sources.items import WorkItem
+from pipeline.sources.items import PlannedItem, WorkItem
 
 _SHA, _CONFIG, _MODEL = "a" * 64, "b" * 64, "c" * 64
 _RUN = "20261122T223000Z-3f9a1c"
@@ -218,6 +218,20 @@ def test_a_plan_accounts_for_every_photo(now, then, parts):
     assert plan.new == len(now - then.keys())
     assert plan.new + plan.known + len(plan.unmoved) == len(now)
     assert set(previous.ids(plan.removed)) == then.keys() - now
+
+
+@given(st.integers(1, 60), st.sets(st.integers(0, 59)), st.integers(1, 20))
+def test_a_large_group_is_cut_into_pieces(size, passed_over, rows):
+    ids = tuple(map(str, range(size)))
+    facts = {i: KnownPhoto("p", int(i), "u", _SHA, None, current=True) for i in ids[::3]}
+    planned = PlannedItem(WorkItem("f", 0, 0, ids), facts, tuple(sorted(i for i in passed_over if i < size)))
+    pieces = list(sliced(planned, rows))
+    assert [i for piece in pieces for i in piece.ids()] == planned.ids()
+    assert all(len(piece.ids()) <= rows for piece in pieces)
+    assert len({len(piece.ids()) // 2 for piece in pieces}) <= 2
+    assert all(facts[i] == piece.known[i] for piece in pieces for i in piece.ids() if i in facts)
+    if len(pieces) > 1:
+        assert sum(len(piece.known) for piece in pieces) == len(facts.keys() & set(planned.ids()))
 
 
 @pytest.mark.parametrize("shards", [1, 3, 4])
