@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import dataclasses
+import functools
 import io
 import warnings
 
 from PIL import Image, ImageCms, ImageOps
+
+from transforms.encode import srgb_icc
 
 LARGEST_SIDE = 448  # pixels; a tile is shown at about half of that and enlarges to all of it
 MOST_PIXELS = 120_000_000  # of a picture that is decoded for a thumbnail
@@ -51,10 +55,10 @@ def read_thumbnail(content: bytes, side: int = LARGEST_SIDE) -> Image.Image:
             with Image.open(io.BytesIO(content)) as image:
                 if image.width * image.height > MOST_PIXELS:
                     raise ValueError(f"{image.width} x {image.height} pixels are too many for a thumbnail")
-                image.draft(None, (2 * side, 2 * side))  # JPEG alone: decoded at a fraction of its size
+                image.draft(None, (side, side))  # JPEG alone: decoded at a fraction of its size, never below this
                 profile = image.info.get("icc_profile")
                 small = _eight_bits(image)
-                small.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=2.0)
+                small.thumbnail((side, side), Image.Resampling.BICUBIC, reducing_gap=2.0)
                 small = small.copy()  # no longer tied to the file
                 small.getexif()[_ORIENTATION] = image.getexif().get(_ORIENTATION, 1)
                 ImageOps.exif_transpose(small, in_place=True)
@@ -95,16 +99,19 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     return image  # L, RGB, RGBA; CMYK, LAB, YCbCr and HSV become RGB with their profile
 
 
+@functools.lru_cache(maxsize=16)  # most pictures of a run share one profile, and a transform takes milliseconds to make
+def _to_srgb(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform:
+    source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+    return ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB")
+
+
 def _srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     alpha = image.getchannel("A") if image.mode == "RGBA" else None
     colours = image.convert("RGB") if alpha is not None else image
-    if profile:
-        try:
-            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            target = ImageCms.createProfile("sRGB")
-            colours = ImageCms.profileToProfile(colours, source, target, outputMode="RGB") or colours
-        except (ImageCms.PyCMSError, OSError, ValueError):  # a wrong or broken profile: the numbers as they are
-            pass
+    if profile and profile != srgb_icc():  # the profile of our own assets
+        # of a wrong or broken profile: the numbers as they are
+        with contextlib.suppress(ImageCms.PyCMSError, OSError, ValueError):
+            colours = ImageCms.applyTransform(colours, _to_srgb(profile, colours.mode)) or colours
     if colours.mode not in ("RGB", "L"):
         colours = colours.convert("RGB")
     if alpha is not None:
