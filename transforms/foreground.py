@@ -13,12 +13,17 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-_FINE_SIDE = 720  # the larger of the two small pictures is at most this long; the other is half of it
-_WIDE, _TIGHT = (12, 6), (2, 1)  # radii of the windows on the coarse and the fine picture, in its pixels
-_SURE = 245  # from this alpha on a pixel's colour counts as the product's, and up to 255 less this as the ground's
-_ENOUGH = 3.0  # confident pixels that a window has to hold to count in full
+_FINE_SIDE = (
+    720  # the finer of the two small pictures is at most this long, and half the photo; the other is half of it
+)
+_WIDE, _TIGHT = (6, 3), (2, 1)  # radii of the windows on the coarse and the fine picture, in its pixels
+_SURE = 232  # from this alpha on a pixel's colour counts as the product's, and up to 255 less this as the ground's
+_ENOUGH = 1.0  # confident pixels, of that picture, that a window has to hold to count in full
+_LEAST = 0.1  # of a confident pixel: with less, a mean of rounded colours would be noise
 _DAMPING = 0.1  # of the final correction: keeps noise out of the colours
 _ROWS_OF_REMAP = 1024
+_SHARE = np.arange(256, dtype=np.float32) * np.float32(1 / 255)  # of the product in a pixel, by its alpha
+_CORRECTION = _SHARE / (_SHARE**2 + (1 - _SHARE) ** 2 + np.float32(_DAMPING))
 
 
 def sample_planes(planes: np.ndarray, rows: np.ndarray, columns: np.ndarray, scale: tuple[float, float]) -> np.ndarray:
@@ -30,10 +35,8 @@ def sample_planes(planes: np.ndarray, rows: np.ndarray, columns: np.ndarray, sca
       scale: the planes' height and width as a fraction of the full picture's.
 
     Returns:
-      float32 (n, channels).
+      float32 (channels, n).
     """
-    if scale == (1.0, 1.0):
-        return planes[rows, columns]
     # cv2.remap takes no row longer than 32,766: the list of pixels is folded
     count = len(rows)
     padded = -(-count // _ROWS_OF_REMAP) * _ROWS_OF_REMAP
@@ -42,7 +45,7 @@ def sample_planes(planes: np.ndarray, rows: np.ndarray, columns: np.ndarray, sca
     maps[1, :count] = (rows + 0.5) * scale[0] - 0.5
     x, y = maps.reshape(2, _ROWS_OF_REMAP, -1)
     sampled = cv2.remap(planes, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return sampled.reshape(padded, -1)[:count]
+    return np.ascontiguousarray(sampled.reshape(padded, -1)[:count].T)
 
 
 def estimate_foreground(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
@@ -66,16 +69,15 @@ def estimate_foreground(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
             f"it has to be of the image's height and width"
         )
     foreground = image.copy()
-    edge = cv2.dilate(alpha, np.ones((5, 5), np.uint8))
-    edge = cv2.inRange(edge, 1, 255)
-    edge[alpha == 255] = 0
+    near = cv2.dilate(alpha, np.ones((5, 5), np.uint8))
+    edge = cv2.bitwise_and(cv2.inRange(near, 1, 255), cv2.inRange(alpha, 0, 254))
     box = cv2.boundingRect(edge)
     if box[2] == 0:
         return foreground
     margin = max(8, max(alpha.shape) // 32)
     top, left = max(0, box[1] - margin), max(0, box[0] - margin)
     crop = np.s_[top : box[1] + box[3] + margin, left : box[0] + box[2] + margin]
-    foreground[crop] = _estimate(image[crop], alpha[crop], edge[crop])
+    foreground[crop] = _estimate(*(np.ascontiguousarray(plane[crop]) for plane in (image, alpha, edge)))
     return foreground
 
 
@@ -87,88 +89,92 @@ def _halved(plane: np.ndarray) -> np.ndarray:
     return cv2.resize(plane, (-(-width // 2), -(-height // 2)), interpolation=cv2.INTER_AREA)
 
 
-def _window_sums(colours: np.ndarray, weight: np.ndarray, near: tuple, radii: tuple[int, ...]) -> list[np.ndarray]:
-    """Sums weighted colours and the weights themselves in windows, from a summed-area table (Crow 1984).
+def _window_sums(colours: np.ndarray, radius: int, near: np.ndarray) -> np.ndarray:
+    """Sums weighted colours and the weights themselves in windows; nothing lies beyond the frame.
 
     Args:
-      colours: uint8 (h, w, 3).
-      weight: uint8 (h, w), 0..255 for 0..1.
-      near: rows and columns of the n pixels in the middle of a window.
-      radii: of the windows.
+      colours: R, G, B times weight, and weight, uint8 (h, w, 4).
+      radius: of the windows, 7 at most: sums have to fit into 16 bits.
+      near: places in the flattened picture, (n,), of the pixels in the middle of a window.
 
     Returns:
-      For each radius the sums of the colours and, last, of the weights in 255ths, float32 (n, 4).
+      The sums of R, G, B times weight, 0..255 each, and of the weights, 0..1 each, float32 (4, n).
     """
-    height, width = weight.shape
-    opaque = cv2.cvtColor(colours, cv2.COLOR_RGB2RGBA)
-    table = cv2.integral(cv2.multiply(opaque, cv2.merge([weight] * 4), scale=1 / 255)).reshape(-1, 4)
-    found = []
-    for radius in radii:
-        top, left = (np.maximum(place - radius, 0) for place in near)
-        bottom = np.minimum(near[0] + radius + 1, height) * (width + 1)
-        right = np.minimum(near[1] + radius + 1, width)
-        top *= width + 1
-        corners = (table.take(row + column, axis=0) for row in (top, bottom) for column in (left, right))
-        top_left, top_right, bottom_left, bottom_right = corners
-        found.append((bottom_right - bottom_left - top_right + top_left).astype(np.float32))
-    return found
+    size = (2 * radius + 1, 2 * radius + 1)
+    sums = cv2.boxFilter(colours, cv2.CV_16U, size, normalize=False, borderType=cv2.BORDER_CONSTANT)
+    total = sums.reshape(-1, 4).take(near, axis=0).T.astype(np.float32, order="C")
+    total[3] *= np.float32(1 / 255)
+    return total
 
 
-def _carry(
-    guess: np.ndarray | None, colours: np.ndarray, weight: np.ndarray, radii: tuple[int, ...], near: tuple
-) -> np.ndarray:
+def _carry(guess: np.ndarray, sure: np.ndarray, radii: tuple[int, ...], near: np.ndarray) -> np.ndarray:
     """Replaces guessed colours by the mean of confident pixels, from as near as there are some.
 
     Args:
-      guess: float32 (n, 3), or None on the coarsest picture.
-      colours: uint8 (h, w, 3).
-      weight: alpha of the side whose colours are wanted, uint8 (h, w).
+      guess: float32 (3, n).
+      sure: R, G, B and 255 of the confident pixels, averaged with 0 for the others, uint8 (h, w, 4).
       radii: of the windows, wide to tight.
-      near: rows and columns of n pixels.
+      near: places in the flattened picture, (n,).
 
     Returns:
-      float32 (n, 3), 0..255.
+      float32 (3, n), 0..255.
     """
-    if guess is None:
-        # gauze has no confident pixel anywhere near: alpha's own weights are all there is
-        # (and where even that is rounded to nothing, the pixel's own colour)
-        (total,) = _window_sums(colours, weight, near, radii[:1])
-        guess = (total[:, :3] + 0.01 * colours[near]) / (total[:, 3:] * (1 / 255) + 0.01)
-    sure = cv2.inRange(weight, _SURE, 255)
-    for total in _window_sums(colours, sure, near, radii):
-        pixels = total[:, 3:] * (1 / 255)
-        mean = total[:, :3] / np.maximum(pixels, 1)
-        guess = guess + np.minimum(pixels * (1 / _ENOUGH), 1) * (mean - guess)
+    for radius in radii:
+        total = _window_sums(sure, radius, near)
+        share = np.minimum(total[3] * np.float32(1 / _ENOUGH), 1)
+        guess = guess * (1 - share) + total[:3] * (share / np.maximum(total[3], _LEAST))
     return guess
 
 
+def _guess(colours: np.ndarray, weighted: np.ndarray, near: np.ndarray) -> np.ndarray:
+    """Means weighted by alpha: gauze has no confident pixel anywhere near, so that they are all there is.
+
+    Where even alpha is rounded to nothing, it is the pixel's own colour.
+    """
+    total = _window_sums(weighted, _WIDE[0], near)
+    own = colours.reshape(-1, 4).take(near, axis=0).T[:3]
+    return (total[:3] + np.float32(0.01) * own) / (total[3] + np.float32(0.01))
+
+
 def _estimate(image: np.ndarray, alpha: np.ndarray, edge: np.ndarray) -> np.ndarray:
-    fine = 0  # times that the picture is halved
+    fine = 1  # times that the picture is halved
     while max(alpha.shape) > _FINE_SIDE << fine:
         fine += 1
-    pyramid = [(image, alpha, edge)]
-    for _ in range(fine + 1):
-        colours, product, edges = (_halved(plane) for plane in pyramid[-1])
-        pyramid.append((colours, product, cv2.inRange(edges, 1, 255)))
+    colours = cv2.cvtColor(image, cv2.COLOR_RGB2RGBA)
+    sides = {"product": alpha, "ground": cv2.bitwise_not(alpha)}
+    sure = {side: cv2.copyTo(colours, cv2.inRange(sides[side], _SURE, 255)) for side in sides}
+    planes = {"colours": colours, "edge": edge, **{f"sure {side}": plane for side, plane in sure.items()}}
+    planes = {name: _halved(plane) for name, plane in planes.items()}
+    for side, weight in sides.items():
+        weights = cv2.merge([_halved(weight)] * 4)
+        planes[f"weighted {side}"] = cv2.multiply(planes["colours"], weights, scale=1 / 255)
+    pyramid = [planes]
+    for _ in range(fine):
+        pyramid.append({name: _halved(plane) for name, plane in pyramid[-1].items()})
 
     carried: dict[str, np.ndarray] = {}
-    for level, radii in ((fine + 1, _WIDE), (fine, _TIGHT)):
-        colours, product, edges = pyramid[level]
+    for planes, radii in ((pyramid[fine], _WIDE), (pyramid[fine - 1], _TIGHT)):
+        height, width = planes["edge"].shape
         # one pixel more, so that reading between pixels finds a colour on both sides
-        near = np.nonzero(cv2.dilate(edges, np.ones((3, 3), np.uint8)))
-        for side, weight in (("product", product), ("ground", 255 - product)):
-            guess = sample_planes(carried[side], near[0], near[1], (0.5, 0.5)) if side in carried else None
-            carried[side] = np.zeros(colours.shape, np.float32)
-            carried[side][near] = _carry(guess, colours, weight, radii, near)
+        near = np.flatnonzero(cv2.dilate(planes["edge"], np.ones((3, 3), np.uint8)))
+        for side in sides:
+            if side in carried:
+                doubled = cv2.resize(carried[side], None, fx=2, fy=2)[:height, :width]
+                guess = doubled.reshape(-1, 3).take(near, axis=0).T
+            else:
+                guess = _guess(planes["colours"], planes[f"weighted {side}"], near)
+            carried[side] = np.zeros((height, width, 3), np.float32)
+            carried[side].reshape(-1, 3)[near] = _carry(guess, planes[f"sure {side}"], radii, near).T
 
-    where = np.flatnonzero(edge.view(bool))
+    where = np.flatnonzero(edge)
     rows, columns = np.divmod(where, alpha.shape[1])
     scale = 0.5**fine
     product, ground = (sample_planes(carried[side], rows, columns, (scale, scale)) for side in ("product", "ground"))
-    share = alpha[rows, columns].astype(np.float32)[:, None] * (1 / 255)
+    share = alpha.reshape(-1).take(where)
+    own = image.reshape(-1, 3).take(where, axis=0).T
     # the least change of both colours that makes them compose to the picture
-    rest = image[rows, columns].astype(np.float32) - share * product - (1 - share) * ground
-    product += share * rest / (share * share + (1 - share) * (1 - share) + _DAMPING)
+    rest = own - ground - _SHARE.take(share) * (product - ground)
+    product += _CORRECTION.take(share) * rest
     foreground = image.copy()
-    foreground[rows, columns] = np.clip(product + 0.5, 0, 255)
+    foreground.reshape(-1, 3)[where] = np.clip(product + np.float32(0.5), 0, 255).T
     return foreground

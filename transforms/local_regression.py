@@ -1,4 +1,4 @@
-"""Regression of a plane on colour, for chosen pixels, each from a weighted window around it.
+"""Regression of a plane on colour, for chosen pixels, each from a window around it.
 
 The colour model of He, Sun and Tang, "Guided Image Filtering" (TPAMI 2013), with weights: box means give
 the moments of every window, and the 3x3 systems are solved in closed form, all in float32. Planes travel
@@ -27,13 +27,20 @@ def take(planes: np.ndarray, where: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(planes.reshape(-1, planes.shape[2]).take(where, axis=0).T)
 
 
+def centred(image: np.ndarray) -> list[np.ndarray]:
+    """Returns the channels of a picture, uint8 (h, w, 3), as float32 (h, w) each, -0.5..0.5.
+
+    Centred on 0, they keep the differences of float32 moments exact enough.
+    """
+    return [cv2.addWeighted(plane, 1 / 255, plane, 0, -0.5, dtype=cv2.CV_32F) for plane in cv2.split(image)]
+
+
 @dataclasses.dataclass(frozen=True)
 class Colours:
     """A picture's colours and their products, ready for box means.
 
     Attributes:
-      linear: 1 and the channels R, G, B, -0.5..0.5; float32 (h, w, 4). Centred on 0, which keeps the
-        differences of float32 moments exact enough.
+      linear: 1 and the channels R, G, B, -0.5..0.5; float32 (h, w, 4).
       squares: RR, RG, RB, GG; float32 (h, w, 4).
       rest: GB, BB; float32 (h, w, 2).
     """
@@ -45,7 +52,7 @@ class Colours:
     @classmethod
     def of(cls, image: np.ndarray) -> Colours:
         """Takes them of a picture, uint8 (h, w, 3), RGB."""
-        red, green, blue = (cv2.addWeighted(p, 1 / 255, p, 0, -0.5, dtype=cv2.CV_32F) for p in cv2.split(image))
+        red, green, blue = centred(image)
         return cls(
             cv2.merge([np.ones_like(red), red, green, blue]),
             cv2.merge([red * red, red * green, red * blue, green * green]),
@@ -92,16 +99,16 @@ class Moments:
     covariances: np.ndarray
 
 
-def _weighted(planes: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
-    return planes if weight is None else cv2.multiply(planes, cv2.merge([weight] * planes.shape[2]))
+def _weighted(planes: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    return cv2.multiply(planes, cv2.merge([weight] * planes.shape[2]))
 
 
-def colour_moments(colours: Colours, weight: np.ndarray | None, radius: int, where: np.ndarray) -> Moments:
+def colour_moments(colours: Colours, weight: np.ndarray, radius: int, where: np.ndarray) -> Moments:
     """Takes the moments of the colours in a window around the pixels ``where``.
 
     Args:
       colours: of the picture.
-      weight: of each pixel, float32 (h, w), at least 0; None for 1 everywhere.
+      weight: of each pixel, float32 (h, w), at least 0.
       radius: of the window.
       where: (n,) pixels, as ``np.flatnonzero`` gives them.
     """
@@ -111,16 +118,20 @@ def colour_moments(colours: Colours, weight: np.ndarray | None, radius: int, whe
     )
     total = first[0] + 1e-5
     inverse = 1 / total
-    red, green, blue = means = first[1:] * inverse
-    products = np.concatenate([squares, rest]) * inverse
-    products -= np.stack([red * red, red * green, red * blue, green * green, green * blue, blue * blue])
-    return Moments(total, means, products)
+    means = first[1:] * inverse
+    return Moments(total, means, _about(means, np.concatenate([squares, rest]) * inverse))
+
+
+def _about(means: np.ndarray, products: np.ndarray) -> np.ndarray:
+    """Covariances, (6, n), from the means of three channels and of their products."""
+    red, green, blue = means
+    return products - np.stack([red * red, red * green, red * blue, green * green, green * blue, blue * blue])
 
 
 def regress_on_colour(
     colours: Colours,
     target: np.ndarray,
-    weight: np.ndarray | None,
+    weight: np.ndarray,
     radius: int,
     epsilon: float,
     where: np.ndarray,
@@ -130,7 +141,7 @@ def regress_on_colour(
     Args:
       colours: of the picture.
       target: float32 (h, w).
-      weight: of each pixel, float32 (h, w), at least 0; None for 1 everywhere.
+      weight: of each pixel, float32 (h, w), at least 0.
       radius: of the window.
       epsilon: variance of colour below which slopes are held down.
       where: (n,) pixels, as ``np.flatnonzero`` gives them.
@@ -140,7 +151,7 @@ def regress_on_colour(
       (n,), 0..1.
     """
     moments = colour_moments(colours, weight, radius, where)
-    weighted = target if weight is None else target * weight
+    weighted = target * weight
     inverse = 1 / moments.weight
     mean, *cross = take(box_mean(_weighted(colours.linear, weighted), radius), where) * inverse
     covariance = np.stack(cross) - moments.means * mean
@@ -148,6 +159,40 @@ def regress_on_colour(
     variance = take(box_mean(weighted * target, radius), where) * inverse - mean * mean
     explained = dot(slopes, covariance) / (variance + 1e-3)
     return np.concatenate([(mean - dot(slopes, moments.means))[None], slopes]), np.clip(explained, 0, 1)
+
+
+def regress_blocks_on_colour(
+    channels: list[np.ndarray], target: np.ndarray, radius: int, epsilon: float, where: np.ndarray
+) -> np.ndarray:
+    """Fits ``target ~ slopes . colour + offset`` around blocks of 2 x 2 pixels, without weights.
+
+    The moments are those of all pixels, but taken, and the systems solved, at a quarter of the places.
+
+    Args:
+      channels: R, G, B of the picture, float32 (2h, 2w) each, near 0.
+      target: float32 (2h, 2w).
+      radius: of the window, in blocks.
+      epsilon: variance of colour below which slopes are held down.
+      where: (n,) blocks, places in the flattened (h, w).
+
+    Returns:
+      The offset and the three slopes, (4, n).
+    """
+    height, width = target.shape
+    red, green, blue = channels
+
+    def means(*products: tuple[np.ndarray, ...]) -> np.ndarray:
+        planes = (cv2.multiply(*factors) if len(factors) == 2 else factors[0] for factors in products)
+        halved = [cv2.resize(plane, (width // 2, height // 2), interpolation=cv2.INTER_AREA) for plane in planes]
+        return take(box_mean(cv2.merge(halved), radius), where)
+
+    *first, mean = means((red,), (green,), (blue,), (target,))
+    squares = means((red, red), (red, green), (red, blue), (green, green))
+    rest = means((green, blue), (blue, blue))
+    cross = means((red, target), (green, target), (blue, target))
+    colour = np.stack(first)
+    slopes = solve_symmetric(_about(colour, np.concatenate([squares, rest])), cross - colour * mean, epsilon)
+    return np.concatenate([(mean - dot(slopes, colour))[None], slopes])
 
 
 def dot(left: np.ndarray, right: np.ndarray) -> np.ndarray:

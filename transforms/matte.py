@@ -14,16 +14,16 @@ from typing import Any
 import cv2
 import numpy as np
 
-from transforms.foreground import estimate_foreground, sample_planes
+from transforms.foreground import estimate_foreground
 from transforms.islands import drop_islands
 from transforms.matte_band import solve_band
 from transforms.reasons import ReviewReason
 from transforms.stage import PhotoStage
 
-_SOLVE_SIDE = 480  # the models are found on a picture this long
 _APPLY_SIDE = 2048  # alpha is found at most at this size and enlarged from there: the cost stays bounded
-_MASK_DETAIL = 160  # cells along a side of the coarse mask that carry detail of their own
-_BAND_CELLS = 2.4  # how far the coarse mask may be wrong, in these cells
+_CELLS = 160  # along a side of the coarse mask that carry detail of their own; the models are as many
+_BAND = 3  # how far the coarse mask may be wrong, in these cells
+_BAND_ROWS = 64
 _OUTLINE = 0.03  # grey up to this share of the longest side in width is an edge, beyond it is doubt
 _VEIL = 0.1  # what the regression's rest noise leaves; so much at both ends of alpha counts as certain
 
@@ -54,27 +54,37 @@ def refine_alpha(image: np.ndarray, coarse_mask: np.ndarray) -> np.ndarray:
         alpha = refine_alpha(cv2.resize(image, size, interpolation=cv2.INTER_AREA), coarse_mask)
         return cv2.resize(alpha, (width, height), interpolation=cv2.INTER_LINEAR)
 
-    size = _scaled(width, height, min(1.0, _SOLVE_SIDE / longest))
+    cells = _scaled(width, height, min(0.5, _CELLS / longest))
+    size = 2 * cells[0], 2 * cells[1]
     small = _shrunk(image, size)
-    enlarging = size[0] >= coarse_mask.shape[1] and size[1] >= coarse_mask.shape[0]
+    enlarging = cells[0] >= coarse_mask.shape[1] and cells[1] >= coarse_mask.shape[0]
     coarse_mask = drop_islands(coarse_mask)
-    mask = cv2.resize(coarse_mask, size, interpolation=cv2.INTER_LINEAR if enlarging else cv2.INTER_AREA)
-    reach = max(1, round(_BAND_CELLS * max(size) / _MASK_DETAIL))
-    models, band, product = solve_band(small, mask, reach)
+    mask = cv2.resize(coarse_mask, cells, interpolation=cv2.INTER_LINEAR if enlarging else cv2.INTER_AREA)
+    models = solve_band(small, mask, max(1, round(_BAND * max(cells) / _CELLS)))
+    models[..., 3] -= _VEIL
+    return _apply(models * np.float32(1 / (1 - 2 * _VEIL)), image)
 
-    band, product = (
-        cv2.resize(plane.view(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) for plane in (band, product)
-    )
-    alpha = product * np.uint8(255)
-    where = np.flatnonzero(band.view(bool))
-    if len(where):
-        rows, columns = np.divmod(where, width)
-        model = sample_planes(models, rows, columns, (size[1] / height, size[0] / width))
-        colours = np.ascontiguousarray(image).reshape(-1, 3).take(where, axis=0).astype(np.float32) * (1 / 255) - 0.5
-        fine = model[:, 0] + np.einsum("nc,nc->n", model[:, 1:], colours)
-        fine = (fine - _VEIL) / (1 - 2 * _VEIL)
-        alpha.reshape(-1)[where] = np.clip(255 * fine + 0.5, 0, 255)
-    return alpha
+
+def _apply(models: np.ndarray, image: np.ndarray) -> np.ndarray:
+    """Applies small linear models of colour to a picture.
+
+    Args:
+      models: float32 (h, w, 4): factors for R, G, B and an offset, for colours and a result of 0..1.
+      image: uint8 (H, W, 3), of the same frame.
+
+    Returns:
+      uint8 (H, W): what the models give, interpolated between them, clipped, for 0..255.
+    """
+    height, width = image.shape[:2]
+    tall = cv2.resize(models, (models.shape[1], height))
+    applied = np.empty((height, width), np.uint8)
+    for start in range(0, height, _BAND_ROWS):  # whose temporaries stay in cache
+        rows = slice(start, min(start + _BAND_ROWS, height))
+        colours = cv2.cvtColor(image[rows], cv2.COLOR_RGB2RGBA)  # the offset's "colour" is 255
+        terms = cv2.multiply(cv2.resize(tall[rows], (width, len(colours))), colours, dtype=cv2.CV_32F)
+        total = (terms[..., 0] + terms[..., 1]) + (terms[..., 2] + terms[..., 3])
+        applied[rows] = cv2.convertScaleAbs(np.maximum(total, 0))
+    return applied
 
 
 def _shrunk(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -170,7 +180,7 @@ def measure_matte(
     solid = (alpha >= 128).astype(np.uint8)
     x, y, box_width, box_height = cv2.boundingRect(solid)
     if box_width == 0:
-        return MatteMeasures(float(alpha.mean() / 255), None, (), 0.0)
+        return MatteMeasures(cv2.mean(alpha)[0] / 255, None, (), 0.0)
     left, right = x * source_width // width, -(-(x + box_width) * source_width // width)
     top, bottom = y * source_height // height, -(-(y + box_height) * source_height // height)
 
@@ -186,7 +196,7 @@ def measure_matte(
     soft = cv2.morphologyEx(soft, cv2.MORPH_OPEN, np.ones((outline, outline), np.uint8))
     product = cv2.countNonZero(cv2.max(soft, solid))
     return MatteMeasures(
-        coverage=float(alpha.mean() / 255),
+        coverage=cv2.mean(alpha)[0] / 255,
         bbox=(left, top, right - left, bottom - top),
         cut_sides=cut,
         uncertain=cv2.countNonZero(soft) / product,
@@ -240,7 +250,7 @@ def matte_photo(photo: Any, thresholds: MatteThresholds | None = None) -> Any:
     if measures.coverage < thresholds.small_product:
         reasons.append(ReviewReason.SMALL_PRODUCT)
     # refining decides what the network left open: its doubt shows in its own mask
-    if not own and measure_matte(photo.coarse_mask).uncertain > thresholds.uncertain:
+    if not own and measure_matte(photo.coarse_mask, thresholds=thresholds).uncertain > thresholds.uncertain:
         reasons.append(ReviewReason.UNCERTAIN_MASK)
     return photo.replace(
         alpha=alpha,

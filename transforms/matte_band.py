@@ -3,6 +3,10 @@
 Each pixel of the band learns from a window around it: a linear model of the three channels fitted to
 the confident pixels of both sides tells product from ground (a local linear discriminant), a second,
 tighter fit to its outcome follows the edge, and a third is the guided filter proper.
+
+A coarse mask holds no more detail than it has cells, and models of colour vary slowly: both are found on a
+*small* picture about as fine as those cells. Only the outcome of the second is looked at on the *fine* one of
+twice the size, which the third is fitted to.
 """
 
 from __future__ import annotations
@@ -10,8 +14,17 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from transforms.foreground import sample_planes
-from transforms.local_regression import Colours, box_mean, colour_moments, dot, regress_on_colour, solve_symmetric, take
+from transforms.local_regression import (
+    Colours,
+    box_mean,
+    centred,
+    colour_moments,
+    dot,
+    regress_blocks_on_colour,
+    regress_on_colour,
+    solve_symmetric,
+    take,
+)
 
 # How much colour's verdict leans towards the coarse mask, which is seldom wrong by the whole band's width.
 # On hand-drawn masks 0 let shadows and stripes of the ground leak in, 1.6 kept the coarse mask's dents.
@@ -20,6 +33,8 @@ _STEEPNESS = 3.0  # a product is opaque nearly everywhere: alpha from colour is 
 _DECISION = 2.5  # the coarse mask is taken for certain below 0.3 and above 0.7
 _FAINT = 0.08  # how much of a cell a strap has to cover to be looked for
 _SPECK = 0.01  # share of the frame up to which an island that the mask doubts is no product
+# a doubt of the network's is no veil in the picture: all but the steepest part of its edges is decided
+_DECIDED = np.clip(0.5 + _DECISION * (np.arange(256) / 255 - 0.5), 0, 1).astype(np.float32)
 
 
 def _ramp(x: np.ndarray, low: float, high: float) -> np.ndarray:
@@ -65,11 +80,17 @@ def _seed_thin_parts(
     return where, _ramp(distance, 4, 16) * _ramp(take(ridges, where) * (1 / 255), _FAINT, 3 * _FAINT)
 
 
-def _drop_specks(target: np.ndarray, mask: np.ndarray, product: np.ndarray, ground: np.ndarray, reach: int) -> None:
-    """Clears small islands, and fills small pinholes, that the coarse mask does not vouch for.
+def _find_specks(
+    target: np.ndarray, mask: np.ndarray, product: np.ndarray, ground: np.ndarray, reach: int
+) -> list[tuple[np.ndarray, float]]:
+    """Finds small islands, and small pinholes, that the coarse mask does not vouch for.
 
     An island as long as a strap stays even where the mask is faint: it was too thin for more.
+
+    Returns:
+      What to clear and what to fill: where, bool (h, w), and by which value.
     """
+    found = []
     for sure, vouched, present, value in (
         (product, mask > 0.8 * 255, target > 0.25, 0.0),
         (ground, mask < 0.5 * 255, target < 0.75, 1.0),
@@ -83,95 +104,103 @@ def _drop_specks(target: np.ndarray, mask: np.ndarray, product: np.ndarray, grou
         small[0] = False
         if small.any():
             small &= np.bincount(labels[sure | vouched], minlength=count) == 0
-            target[small[labels]] = value
+            if small.any():
+                found.append((small[labels], value))
+    return found
 
 
-def _regress_at_half(
-    colours: Colours, target: np.ndarray, weight: np.ndarray, radius: int, band: np.ndarray, where: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """``regress_on_colour`` for wide windows: ``colours`` are of half the size, the rest of the full one."""
-    height, width = band.shape
-    half = colours.linear.shape[1::-1]
-    target, weight = (cv2.resize(plane, half, interpolation=cv2.INTER_AREA) for plane in (target, weight))
-    # one pixel more all around, so that reading between pixels finds a model on both sides
-    wanted = cv2.resize(cv2.dilate(band.view(np.uint8), np.ones((5, 5), np.uint8)), half)
-    there = np.flatnonzero(wanted)
-    model, explained = regress_on_colour(colours, target, weight, max(1, radius // 2), 2e-4, there)
-    planes = np.zeros((*target.shape, 4), np.float32)
-    planes.reshape(-1, 4)[there] = model.T
-    trust = np.zeros((*target.shape, 1), np.float32)
-    trust.reshape(-1)[there] = explained
-    scale = (half[1] / height, half[0] / width)
-    rows, columns = np.divmod(where, width)
-    return sample_planes(planes, rows, columns, scale).T, sample_planes(trust, rows, columns, scale)[:, 0]
+def _clear_specks(fine: np.ndarray, specks: list[tuple[np.ndarray, float]]) -> None:
+    """Clears and fills, on the fine picture, what was found on the small one, and what of it the next pixels hold."""
+    for where, value in specks:
+        wide = cv2.dilate(where.view(np.uint8), np.ones((3, 3), np.uint8))
+        fine[cv2.resize(wide, fine.shape[::-1], interpolation=cv2.INTER_NEAREST).view(bool)] = value
 
 
-def solve_band(image: np.ndarray, mask: np.ndarray, reach: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Finds the linear model of alpha around every pixel of the uncertain band.
+def solve_band(image: np.ndarray, mask: np.ndarray, reach: int) -> np.ndarray:
+    """Finds a linear model of alpha around every pixel of a coarse mask.
 
     Args:
-      image: uint8 (h, w, 3), RGB.
-      mask: the coarse mask at the image's size, uint8 (h, w), 0 ground to 255 product.
-      reach: how far the coarse mask may be wrong, pixels.
+      image: uint8 (2h, 2w, 3), RGB.
+      mask: the coarse mask at half the image's size, uint8 (h, w), 0 ground to 255 product.
+      reach: how far the coarse mask may be wrong, in its pixels.
 
     Returns:
-      The models, float32 (h, w, 4): the offset and three slopes; the uncertain band, bool (h, w); the
-      confident product, bool (h, w).
+      float32 (h, w, 4): factors for R, G and B of 0..1, and an offset. Where the mask is certain, the factors are 0
+      and the offset is 0 or 1.
     """
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
-    # a doubt of the network's is no veil in the picture: all but the steepest part of its edges is decided
-    prior = np.clip(0.5 + _DECISION * (mask * np.float32(1 / 255) - 0.5), 0, 1)
+    prior = cv2.LUT(mask, _DECIDED)
     ridges = _find_thin_parts(mask, disc)
     product = cv2.erode((prior > 0.85).view(np.uint8), disc) > 0
     ground = (cv2.erode((prior < 0.15).view(np.uint8), disc) > 0) & (ridges < 255 * _FAINT)
-    band = ~(product | ground)
+    where = np.flatnonzero(~(product | ground))
     models = np.zeros((*mask.shape, 4), np.float32)
-    models[..., 0] = product
-    box = cv2.boundingRect(band.view(np.uint8))
-    if box[2]:
-        # as far as a window reaches and a pixel of half the size, from an even row and column
-        margin = 2 * reach + 2
-        top, left = (max(0, start - margin) & ~1 for start in (box[1], box[0]))
-        crop = np.s_[top : box[1] + box[3] + margin, left : box[0] + box[2] + margin]
-        planes = (np.ascontiguousarray(plane[crop]) for plane in (image, mask, prior, ridges, product, ground, band))
-        models[crop][band[crop]] = _solve(reach, *planes)
-    return box_mean(models, 2), band, product
+    models[..., 3] = product
+    if not len(where):
+        return models
+
+    channels = centred(image)
+    target = _decide(image, channels, mask, prior, ridges, product, ground, where, reach)
+    offset, *slopes = regress_blocks_on_colour(channels, target, 1, 3e-4, where)
+    models.reshape(-1, 4)[where] = np.stack([*slopes, offset - 0.5 * sum(slopes)], axis=1)
+    return models
 
 
-def _solve(
-    reach: int,
+def _decide(
     image: np.ndarray,
+    channels: list[np.ndarray],
     mask: np.ndarray,
     prior: np.ndarray,
     ridges: np.ndarray,
     product: np.ndarray,
     ground: np.ndarray,
-    band: np.ndarray,
+    where: np.ndarray,
+    reach: int,
 ) -> np.ndarray:
-    """Returns the models of the n pixels of the band, (n, 4)."""
-    colours = Colours.of(image)
-    half = max(1, image.shape[1] // 2), max(1, image.shape[0] // 2)
-    halved = Colours.of(cv2.resize(image, half, interpolation=cv2.INTER_AREA))
-    where = np.flatnonzero(band)
-    target = np.where(band, prior, product).astype(np.float32)
-    weight = np.where(band, np.float32(0.02), np.float32(1))
+    """Decides what is product and what is ground in the fine picture: its alpha as colour tells it, float32 (2h, 2w).
+
+    Args:
+      image, mask, reach: as for ``solve_band``.
+      channels: of the image, ``centred``.
+      prior: what the mask says by itself, float32 (h, w), 0..1.
+      ridges: as for ``_seed_thin_parts``.
+      product, ground: what is certain, bool (h, w).
+      where: the rest, (n,).
+    """
+    height, width = mask.shape
+    colours = Colours.of(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA))
+    target = product.astype(np.float32)
+    weight = np.ones_like(target)
     target_of, weight_of = target.reshape(-1), weight.reshape(-1)  # the same, by place
+    here = prior.reshape(-1).take(where)
+    target_of[where], weight_of[where] = here, 0.02
+    doubt = np.stack([np.zeros_like(target), target], axis=2)  # colour's share in the decision, and the mask's word
     leaning = _LEANING * (box_mean(prior, reach // 2) - 0.5)
     thin, seeds = _seed_thin_parts(colours, ridges, product, ground, reach)
     target_of[thin], weight_of[thin], leaning.reshape(-1)[thin] = seeds, 0.3, 0
+    leaning = leaning.reshape(-1).take(where)
 
-    features, prior, leaning = take(colours.linear, where), take(prior, where), take(leaning, where)
+    def discriminant(radius: int) -> tuple[np.ndarray, np.ndarray]:
+        model, explained = regress_on_colour(colours, target, weight, radius, 2e-4, where)
+        model *= _STEEPNESS
+        model[0] += 0.5 - 0.5 * _STEEPNESS + leaning
+        return model, _ramp(explained, 0.2, 0.8)  # same colours on both sides: only the coarse mask knows
 
-    def decide(model, explained):
-        alpha = np.einsum("cn,cn->n", model, features)
-        alpha = np.clip(0.5 + _STEEPNESS * (alpha - 0.5) + leaning, 0, 1)
-        trust = _ramp(explained, 0.2, 0.8)  # same colours on both sides: only the coarse mask knows
-        target_of[where] = trust * alpha + (1 - trust) * prior
-        return trust
-
-    trust = decide(*_regress_at_half(halved, target, weight, 2 * reach, band, where))
+    model, trust = discriminant(2 * reach)
+    features = take(colours.linear, where)
+    alpha = np.clip(model[0] + dot(model[1:], features[1:]), 0, 1)
+    target_of[where] = here + trust * (alpha - here)
     weight_of[where] = 0.3 * trust + 0.02
-    decide(*_regress_at_half(halved, target, weight, reach, band, where))
-    _drop_specks(target, mask, product, ground, reach)
-    model, _ = regress_on_colour(colours, target, None, 2, 1e-3, where)
-    return model.T
+    models = np.zeros((height, width, 4), np.float32)
+    model, trust = discriminant(reach)
+    models.reshape(-1, 4)[where], doubt.reshape(-1, 2)[where, 0] = model.T, trust
+
+    size = 2 * width, 2 * height
+    models, doubt = cv2.resize(models, size), cv2.resize(doubt, size)
+    fine = models[..., 0].copy()
+    for index, channel in enumerate(channels, 1):
+        fine += models[..., index] * channel
+    fine = doubt[..., 1] + doubt[..., 0] * (np.clip(fine, 0, 1) - doubt[..., 1])
+    small = cv2.resize(fine, (width, height), interpolation=cv2.INTER_AREA)
+    _clear_specks(fine, _find_specks(small, mask, product, ground, reach))
+    return fine

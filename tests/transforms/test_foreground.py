@@ -101,7 +101,7 @@ def test_sampling_small_planes_is_what_resizing_gives():
     rows, columns = (axis.ravel() for axis in np.mgrid[:70, :90])
     sampled = sample_planes(planes, rows, columns, (20 / 70, 30 / 90))
     resized = cv2.resize(planes, (90, 70), interpolation=cv2.INTER_LINEAR)
-    np.testing.assert_allclose(sampled.reshape(70, 90, 4), resized, atol=0.03)
+    np.testing.assert_allclose(sampled.T.reshape(70, 90, 4), resized, atol=0.03)
 
 
 @pytest.mark.parametrize("shape", [(61, 43), (721, 33), (1501, 41)])

@@ -1,9 +1,19 @@
 """Tests of transforms/local_regression.py."""
 
+import cv2
 import numpy as np
-import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from transforms.local_regression import Colours, box_mean, regress_on_colour, solve_symmetric, take
+from transforms.local_regression import (
+    Colours,
+    box_mean,
+    centred,
+    regress_blocks_on_colour,
+    regress_on_colour,
+    solve_symmetric,
+    take,
+)
 
 
 def picture_of(height, width):
@@ -21,11 +31,10 @@ def test_systems_are_solved():
     np.testing.assert_allclose(found, np.linalg.solve(matrices + 0.5 * np.eye(3), x[..., None])[..., 0])
 
 
-@pytest.mark.parametrize("weighted", [True, False])
-def test_a_linear_target_is_explained_and_found(weighted):
+def test_a_linear_target_is_explained_and_found():
     colours, channels = picture_of(40, 30)
     target = (channels @ (0.5, -0.2, 0.1) + 0.4).astype(np.float32)
-    weight = np.random.default_rng(1).random((40, 30)).astype(np.float32) if weighted else None
+    weight = np.random.default_rng(1).random((40, 30)).astype(np.float32)
     model, explained = regress_on_colour(colours, target, weight, 4, 1e-6, np.arange(40 * 30))
     np.testing.assert_allclose(model.mean(axis=1), (0.4, 0.5, -0.2, 0.1), atol=2e-3)
     assert explained.min() > 0.9
@@ -48,3 +57,31 @@ def test_pixels_are_read_by_their_place():
 
 def test_the_frame_is_mirrored():
     assert box_mean(np.array([[9, 0, 0]], np.uint8), 1).tolist() == [[6, 3, 0]]
+
+
+@settings(deadline=None, max_examples=15)
+@given(st.integers(3, 9), st.integers(3, 9), st.integers(1, 2), st.integers(0, 999))
+def test_blocks_are_fitted_to_all_of_their_pixels(height, width, radius, seed):
+    """The same as ridge regression on the pixels of the window, one window after the other."""
+    rng = np.random.default_rng(seed)
+    image = rng.integers(0, 256, (2 * height, 2 * width, 3), dtype=np.uint8)
+    target = rng.random((2 * height, 2 * width)).astype(np.float32)
+    where = np.arange(height * width)
+    found = regress_blocks_on_colour(centred(image), target, radius, 0.01, where)
+
+    def windows(plane):
+        """All pixels of each window, (height * width, pixels); blocks beyond the frame are mirrored."""
+        wide = cv2.copyMakeBorder(plane, *([2 * radius] * 4), cv2.BORDER_REFLECT)
+        blocks = wide.reshape(height + 2 * radius, 2, width + 2 * radius, 2).transpose(0, 2, 1, 3)
+        span = 2 * radius + 1
+        parts = [blocks[i : i + height, j : j + width].reshape(-1, 4) for i in range(span) for j in range(span)]
+        return np.concatenate(parts, axis=1)
+
+    channels = np.stack([windows(channel) for channel in (image / 255 - 0.5).transpose(2, 0, 1)]).astype(np.float64)
+    wanted = windows(target.astype(np.float64))
+    for place in where:
+        x, y = channels[:, place], wanted[place]
+        spread = x - x.mean(axis=1, keepdims=True)
+        slopes = np.linalg.solve(spread @ spread.T / len(y) + 0.01 * np.eye(3), spread @ y / len(y))
+        np.testing.assert_allclose(found[1:, place], slopes, atol=2e-3)
+        np.testing.assert_allclose(found[0, place], y.mean() - slopes @ x.mean(axis=1), atol=2e-3)
