@@ -158,24 +158,22 @@ def ground_errors(image: np.ndarray, alpha: np.ndarray, background: Sequence[int
       The largest difference of a channel on ground: in squares without any product, and in those with some. 0
       where there is no ground.
     """
-    exact = cv2.inRange(image, tuple(background), tuple(background))
-    # few pixels are left: those along soft edges, and in a wrong file the whole ground
-    rows, columns = np.nonzero(cv2.bitwise_or(exact, alpha) == 0)
-    if not len(rows):
-        return 0, 0
-    off = np.abs(image[rows, columns].astype(np.int16) - np.asarray(background, np.int16)).max(axis=1)
+    ground = np.empty_like(image)
+    ground[:] = background
+    empty = (alpha == 0).view(np.uint8)
     if block == 1:
-        return int(off.max()), 0
+        return _largest_difference(image, ground, empty), 0
     # the maximum over a square is read off at its upper left corner
-    squares = cv2.dilate(alpha, np.ones((block, block), np.uint8), anchor=(0, 0))[::block, ::block] > 0
-    reach = 0 if block == 8 else 1  # decoders interpolate 4:2:0 colour over the squares' edges
-    last_row, last_column = alpha.shape[0] - 1, alpha.shape[1] - 1
-    shared = np.zeros(len(rows), bool)
-    for down in {-reach, reach}:
-        for across in {-reach, reach}:
-            near_rows = np.clip(rows + down, 0, last_row) // block
-            shared |= squares[near_rows, np.clip(columns + across, 0, last_column) // block]
-    return int(off[~shared].max(initial=0)), int(off[shared].max(initial=0))
+    squares = cv2.dilate(alpha, np.ones((block, block), np.uint8), anchor=(0, 0))[::block, ::block]
+    shared = np.repeat(np.repeat(squares, block, axis=0), block, axis=1)[: alpha.shape[0], : alpha.shape[1]]
+    if block > 8:  # decoders interpolate 4:2:0 colour over the squares' edges
+        shared = cv2.dilate(shared, np.ones((3, 3), np.uint8))
+    alone = (shared == 0).view(np.uint8)
+    return _largest_difference(image, ground, alone), _largest_difference(image, ground, empty - alone)
+
+
+def _largest_difference(image: np.ndarray, other: np.ndarray, mask: np.ndarray) -> int:
+    return int(cv2.norm(image, other, cv2.NORM_INF, mask))
 
 
 def _fills(width: int, height: int, profile: Profile, tolerances: Tolerances) -> bool:

@@ -29,8 +29,11 @@ from transforms.straighten import find_tilt, turn
 # From here on a pixel counts as product when its bounding box is taken; softer ones around it are drawn, not
 # measured.
 _PRODUCT_ALPHA = 128
-# Alpha below this (of 1) becomes none: nobody sees four levels of grey, but a checker of pure white does.
-_HAZE = 4 / 255
+# Alpha below this becomes none: nobody sees four levels of grey, but a checker of pure white does.
+_HAZE = 4
+# What ``resample`` gives: so many steps to an 8-bit level, so that a cubic kernel may swing over by as much again.
+STEPS = 128
+OPAQUE = 255 * STEPS
 # A network's mask may end a little short of the frame; this fraction of the longest side still counts as
 # touching it.
 _REACH = 0.004
@@ -232,15 +235,15 @@ def _draw(
     crop_y, y, height = _extend(
         alpha.shape[0], box.y, box.height, placed.y, factor_y, profile.height, cut.top, cut.bottom
     )
-    premultiplied, matte = resample(foreground[crop_y, crop_x], alpha[crop_y, crop_x], width, height)
+    scaled = resample(foreground[crop_y, crop_x], alpha[crop_y, crop_x], width, height)
     inside_x, inside_y = slice(max(0, -x), profile.width - x), slice(max(0, -y), profile.height - y)
-    premultiplied, matte = premultiplied[inside_y, inside_x], matte[inside_y, inside_x]
+    scaled = scaled[inside_y, inside_x]
     placed_x, placed_y = max(0, x), max(0, y)
     canvas_alpha = np.zeros((profile.height, profile.width), np.uint8)
-    region = np.s_[placed_y : placed_y + matte.shape[0], placed_x : placed_x + matte.shape[1]]
-    for rows in _bands(matte.shape[0]):
-        shown = (matte[rows] >= _HAZE).view(np.uint8)
-        canvas_alpha[region][rows] = cv2.convertScaleAbs(matte[rows], alpha=255) * shown
+    region = np.s_[placed_y : placed_y + scaled.shape[0], placed_x : placed_x + scaled.shape[1]]
+    for rows in _bands(scaled.shape[0]):
+        matte = cv2.convertScaleAbs(cv2.extractChannel(scaled[rows], 3), alpha=1 / STEPS)
+        canvas_alpha[region][rows] = cv2.threshold(matte, _HAZE - 1, 0, cv2.THRESH_TOZERO)[1]
 
     image = paint_ground(profile).copy()
     match profile.shadow:
@@ -251,13 +254,12 @@ def _draw(
         case "kept" if shadow is not None:
             taken = cv2.resize(shadow[crop_y, crop_x], (width, height), interpolation=cv2.INTER_LINEAR)
             _shade(image[region], _faded(taken, cut)[inside_y, inside_x])
-    for rows in _bands(matte.shape[0]):
-        under, ground = image[region][rows], 1 - matte[rows]
-        if profile.has_plain_ground:
-            showing = cv2.merge([ground * value for value in profile.background])
-        else:
-            showing = cv2.multiply(under, cv2.merge([ground] * 3), dtype=cv2.CV_32F)
-        composite = cv2.add(premultiplied[rows], showing, dtype=cv2.CV_8U)
+    for rows in _bands(scaled.shape[0]):
+        under = image[region][rows]
+        ground = cv2.subtract(OPAQUE, cv2.extractChannel(scaled[rows], 3))
+        showing = cv2.multiply(under, cv2.merge([ground] * 3), scale=1 / 255, dtype=cv2.CV_16U)
+        composite = cv2.add(cv2.cvtColor(scaled[rows], cv2.COLOR_RGBA2RGB), showing)
+        composite = cv2.convertScaleAbs(composite, alpha=1 / STEPS)
         under[...] = cv2.copyTo(composite, canvas_alpha[region][rows], under)
     return image, canvas_alpha
 
@@ -302,7 +304,7 @@ def _extend(
     return slice(start - before, start + size + after), begin, end + round(after * factor) - begin
 
 
-def resample(foreground: np.ndarray, alpha: np.ndarray, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
+def resample(foreground: np.ndarray, alpha: np.ndarray, width: int, height: int) -> np.ndarray:
     """Scales a cut-out, weighing its colours with alpha so that nothing of the old ground bleeds into the edge.
 
     Shrinks by pixel area, enlarges bicubically. Where the cubic kernel swings over (alpha beyond 0 or 1, a
@@ -315,28 +317,25 @@ def resample(foreground: np.ndarray, alpha: np.ndarray, width: int, height: int)
       width, height: the new size in pixels.
 
     Returns:
-      Premultiplied colours, float32 (height, width, 3) with 0 <= colour <= 255 alpha; alpha, float32 (height,
-      width) from 0 to 1.
+      Premultiplied R, G, B, and alpha, uint16 (height, width, 4) in steps of ``1 / STEPS`` of an 8-bit level, with
+      0 <= colour <= alpha <= ``OPAQUE``.
     """
-    size = (width, height)
-    weights = cv2.merge([alpha, alpha, alpha])
-    if width <= alpha.shape[1] and height <= alpha.shape[0]:
-        # colour times alpha is at most 255 * 255: exact in 16 bits, at half the memory of floats
-        colour = cv2.multiply(foreground, weights, dtype=cv2.CV_16U)
-        colour = cv2.resize(colour, size, interpolation=cv2.INTER_AREA)
-        opacity = cv2.resize(alpha.astype(np.uint16) * 255, size, interpolation=cv2.INTER_AREA)
-        matte: np.ndarray = opacity.astype(np.float32) * np.float32(1 / 65025)
-        return np.multiply(colour, np.float32(1 / 255), dtype=np.float32), matte
-    colour = cv2.multiply(foreground, weights, scale=1 / 255, dtype=cv2.CV_32F)
-    colour = cv2.resize(colour, size, interpolation=cv2.INTER_CUBIC)
-    matte = cv2.resize(alpha.astype(np.float32) / 255, size, interpolation=cv2.INTER_CUBIC)
+    shrinks = width <= alpha.shape[1] and height <= alpha.shape[0]
+    colours = cv2.cvtColor(foreground, cv2.COLOR_RGB2RGBA)
+    # 16 bits with room above: exact for opaque pixels, at half the memory of floats
+    scaled = cv2.multiply(colours, cv2.merge([alpha] * 4), scale=STEPS / 255, dtype=cv2.CV_16U)
+    scaled = cv2.resize(scaled, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+    if shrinks:
+        return scaled
     for rows in _bands(height):
-        over = np.maximum(matte[rows], 1)
-        unclamped = cv2.divide(colour[rows], cv2.merge([over, over, over]))
-        np.clip(matte[rows], 0, 1, out=matte[rows])
-        ceiling = matte[rows] * 255
-        np.maximum(cv2.min(unclamped, cv2.merge([ceiling, ceiling, ceiling])), 0, out=colour[rows])
-    return colour, matte
+        band = scaled[rows]
+        opacity = cv2.extractChannel(band, 3)
+        over = np.flatnonzero(opacity > OPAQUE)
+        if len(over):
+            pixels = band.reshape(-1, 4)
+            pixels[over] = np.rint(pixels[over] * (OPAQUE / opacity.reshape(-1, 1)[over]))
+        cv2.min(band, cv2.merge([np.minimum(opacity, OPAQUE)] * 4), dst=band)
+    return scaled
 
 
 def _bands(height: int) -> Iterator[slice]:

@@ -1,8 +1,8 @@
 """Files of arrays: packshot, mask and cut-out, always the same bytes for the same pixels.
 
 Every file is built from pixels alone, so nothing of the photo's metadata can be in it. Beside them it holds that
-its colours are sRGB, and an XMP packet that says where it comes from. JPEG and WebP are written by Pillow, which
-embeds both; PNG by OpenCV, which is ten times faster at it and embeds neither.
+its colours are sRGB, and an XMP packet that says where it comes from. JPEG and PNG are written by OpenCV, which embeds
+neither, but lets other threads work meanwhile and is ten times as fast as Pillow at PNG; WebP by Pillow.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ import cv2
 import numpy as np
 from PIL import Image, ImageCms
 
-from transforms.compose import resample
+from transforms.compose import STEPS, resample
+from transforms.metadata_blocks import XMP_APP1
 from transforms.profile import Profile
 from transforms.reasons import ReviewReason
 from transforms.source_type import SourceType, product_type, source_type_packet, strongest
@@ -39,6 +40,10 @@ _COLOUR_PNG = (
     *(cv2.IMWRITE_PNG_COMPRESSION, 1),
     *(cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE),
 )
+_SAMPLING = {
+    "4:4:4": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
+    "4:2:0": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420,
+}
 _PNG_HEADER_END = 33  # signature and IHDR
 _ICC_DATE = slice(24, 36)
 
@@ -72,8 +77,8 @@ def encode_packshot(image: np.ndarray, profile: Profile, xmp: bytes = b"") -> En
     if profile.format == "png":
         content = _png(cv2.cvtColor(image, cv2.COLOR_RGB2BGR), _COLOUR_PNG, srgb=profile.embed_srgb, xmp=xmp)
         return EncodedPackshot(content, None, _within(content, profile))
-    pillow_image = Image.fromarray(image)
-    encode = functools.partial(_jpeg, pillow_image, chroma=profile.chroma, srgb=profile.embed_srgb, xmp=xmp)
+    pixels = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    encode = functools.partial(_jpeg, pixels, chroma=profile.chroma, srgb=profile.embed_srgb, xmp=xmp)
     best = _Attempt(profile.quality, encode(profile.quality))
     least, most = _limits(profile)
     if len(best.content) > most:
@@ -158,14 +163,27 @@ def _within(content: bytes, profile: Profile) -> bool:
     return least <= len(content) <= most
 
 
-def _jpeg(image: Image.Image, quality: int, *, chroma: str, srgb: bool, xmp: bytes) -> bytes:
-    stream = io.BytesIO()
-    # optimised Huffman tables: about a fifth smaller for 5 ms at 1000 x 1000
-    options: dict[str, Any] = {"icc_profile": srgb_icc()} if srgb else {}
-    if xmp:
-        options["xmp"] = xmp
-    image.save(stream, "JPEG", quality=quality, subsampling=chroma, optimize=True, **options)
-    return stream.getvalue()
+def _jpeg(pixels: np.ndarray, quality: int, *, chroma: str, srgb: bool, xmp: bytes) -> bytes:
+    # optimised Huffman tables: about a tenth smaller for 3 ms at 1000 x 1000
+    options = (
+        *(cv2.IMWRITE_JPEG_QUALITY, quality),
+        *(cv2.IMWRITE_JPEG_OPTIMIZE, 1),
+        *(cv2.IMWRITE_JPEG_SAMPLING_FACTOR, _SAMPLING[chroma]),
+    )
+    done, encoded = cv2.imencode(".jpg", pixels, options)
+    if not done:
+        raise ValueError(f"OpenCV could not write a JPEG of {pixels.dtype} {pixels.shape!r}")
+    content = encoded.tobytes()
+    header_end = 4 + int.from_bytes(content[4:6], "big")  # start of image and JFIF segment, which has to be the first
+    segments = _jpeg_segment(0xE1, XMP_APP1 + xmp) if xmp else b""
+    if srgb:
+        segments += _jpeg_segment(0xE2, b"ICC_PROFILE\0\1\1" + srgb_icc())  # part 1 of 1
+    return content[:header_end] + segments + content[header_end:]
+
+
+def _jpeg_segment(marker: int, data: bytes) -> bytes:
+    """Returns an application segment; the length counts its own two bytes."""
+    return struct.pack(">BBH", 0xFF, marker, 2 + len(data)) + data
 
 
 def _png(pixels: np.ndarray, options: tuple[int, ...], *, srgb: bool, xmp: bytes) -> bytes:
@@ -237,10 +255,11 @@ def _enlarged_cutout(
     foreground: np.ndarray, alpha: np.ndarray, width: int, height: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Brings a cut-out of a reduced decode back to the source frame's size, with straight colours."""
-    premultiplied, matte = resample(foreground, alpha, width, height)
-    visible = np.maximum(matte, np.float32(1 / 255))
-    colour = cv2.divide(premultiplied, cv2.merge([visible] * 3), dtype=cv2.CV_8U)
-    return colour, cv2.convertScaleAbs(matte, alpha=255)
+    scaled = resample(foreground, alpha, width, height)
+    opacity = scaled[..., 3]
+    visible = np.maximum(opacity, STEPS)
+    colour = cv2.divide(cv2.cvtColor(scaled, cv2.COLOR_RGBA2RGB), cv2.merge([visible] * 3), scale=255, dtype=cv2.CV_8U)
+    return colour, cv2.convertScaleAbs(opacity, alpha=1 / STEPS)
 
 
 class EncodeAssets(PhotoStage):

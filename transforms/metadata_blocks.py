@@ -20,7 +20,7 @@ _MOST_SUCH = 16
 _MOST_DIRECTORIES = 8
 _MOST_ENTRIES = 1_000
 
-_XMP_APP1 = b"http://ns.adobe.com/xap/1.0/\0"
+XMP_APP1 = b"http://ns.adobe.com/xap/1.0/\0"
 _XMP_EXTENSION = b"http://ns.adobe.com/xmp/extension/\0"
 _XMP_EXTENSION_HEADER = len(_XMP_EXTENSION) + 40  # a GUID of 32 digits, the full length and this part's offset
 _XMP_KEYWORD = b"XML:com.adobe.xmp"
@@ -112,8 +112,8 @@ def _jpeg_application(number: int, data: bytes) -> Block:
     name = f"APP{number}"
     if number == 0 and data.startswith(b"JFIF\0") and data[12:14] == b"\0\0":  # without a thumbnail
         return Block(Kind.JFIF, name, data)
-    if number == 1 and data.startswith(_XMP_APP1):
-        return Block(Kind.XMP, name, data[len(_XMP_APP1) :])
+    if number == 1 and data.startswith(XMP_APP1):
+        return Block(Kind.XMP, name, data[len(XMP_APP1) :])
     if number == 1 and data.startswith(_XMP_EXTENSION):
         return Block(Kind.XMP_EXTENSION, name, data[_XMP_EXTENSION_HEADER:])
     if number == 1 and data.startswith(b"Exif\0"):

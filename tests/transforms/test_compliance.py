@@ -89,6 +89,30 @@ def test_one_wrong_ground_pixel_is_found(row, column, off):
     assert (away, near) == expected
 
 
+@settings(deadline=None, max_examples=30)
+@given(height=st.integers(1, 50), width=st.integers(1, 50), block=st.sampled_from([1, 8, 16]), seed=st.integers(0, 999))
+def test_ground_errors_are_those_of_every_square_looked_at_by_itself(height, width, block, seed):
+    rng = np.random.default_rng(seed)
+    image = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
+    alpha = np.zeros((height, width), np.uint8)
+    alpha[rng.integers(height), rng.integers(width)] = 1
+    background = (200, 100, 0)
+    away = near = 0
+    for row, column in np.argwhere(alpha == 0):
+        off = int(np.abs(image[row, column].astype(int) - background).max())
+        reach = 1 if block == 16 else 0
+        shared = False
+        for i in range(max(0, row - reach), min(height, row + reach + 1)):
+            for j in range(max(0, column - reach), min(width, column + reach + 1)):
+                top, left = i // block * block, j // block * block
+                shared |= bool(alpha[top : top + block, left : left + block].any())
+        if shared:
+            near = max(near, off)
+        else:
+            away = max(away, off)
+    assert ground_errors(image, alpha, background, block) == (away, near)
+
+
 def broken(check):
     """A file that breaks one rule, with its matte."""
     composition, content = packshot(SQUARE)
