@@ -158,22 +158,22 @@ def ground_errors(image: np.ndarray, alpha: np.ndarray, background: Sequence[int
       The largest difference of a channel on ground: in squares without any product, and in those with some. 0
       where there is no ground.
     """
-    ground = np.empty_like(image)
-    ground[:] = background
+    off = cv2.absdiff(image, (*background, 0))
     empty = (alpha == 0).view(np.uint8)
     if block == 1:
-        return _largest_difference(image, ground, empty), 0
+        return _largest(off, empty), 0
     # the maximum over a square is read off at its upper left corner
     squares = cv2.dilate(alpha, np.ones((block, block), np.uint8), anchor=(0, 0))[::block, ::block]
-    shared = np.repeat(np.repeat(squares, block, axis=0), block, axis=1)[: alpha.shape[0], : alpha.shape[1]]
+    shared = np.repeat(np.repeat(squares, block, axis=1), block, axis=0)[: alpha.shape[0], : alpha.shape[1]]
     if block > 8:  # decoders interpolate 4:2:0 colour over the squares' edges
         shared = cv2.dilate(shared, np.ones((3, 3), np.uint8))
     alone = (shared == 0).view(np.uint8)
-    return _largest_difference(image, ground, alone), _largest_difference(image, ground, empty - alone)
+    return _largest(off, alone), _largest(off, empty - alone)
 
 
-def _largest_difference(image: np.ndarray, other: np.ndarray, mask: np.ndarray) -> int:
-    return int(cv2.norm(image, other, cv2.NORM_INF, mask))
+def _largest(values: np.ndarray, mask: np.ndarray) -> int:
+    """Returns the largest value of any channel where the mask is not 0; 0 where it is so everywhere."""
+    return int(cv2.norm(values, cv2.NORM_INF, mask))
 
 
 def _fills(width: int, height: int, profile: Profile, tolerances: Tolerances) -> bool:

@@ -237,13 +237,12 @@ def _draw(
     )
     scaled = resample(foreground[crop_y, crop_x], alpha[crop_y, crop_x], width, height)
     inside_x, inside_y = slice(max(0, -x), profile.width - x), slice(max(0, -y), profile.height - y)
-    scaled = scaled[inside_y, inside_x]
+    *premultiplied, opacity = (plane[inside_y, inside_x] for plane in scaled)
     placed_x, placed_y = max(0, x), max(0, y)
     canvas_alpha = np.zeros((profile.height, profile.width), np.uint8)
-    region = np.s_[placed_y : placed_y + scaled.shape[0], placed_x : placed_x + scaled.shape[1]]
-    for rows in _bands(scaled.shape[0]):
-        matte = cv2.convertScaleAbs(cv2.extractChannel(scaled[rows], 3), alpha=1 / STEPS)
-        canvas_alpha[region][rows] = cv2.threshold(matte, _HAZE - 1, 0, cv2.THRESH_TOZERO)[1]
+    region = np.s_[placed_y : placed_y + opacity.shape[0], placed_x : placed_x + opacity.shape[1]]
+    matte = cv2.convertScaleAbs(opacity, alpha=1 / STEPS)
+    canvas_alpha[region] = cv2.threshold(matte, _HAZE - 1, 0, cv2.THRESH_TOZERO)[1]
 
     image = paint_ground(profile).copy()
     match profile.shadow:
@@ -254,12 +253,19 @@ def _draw(
         case "kept" if shadow is not None:
             taken = cv2.resize(shadow[crop_y, crop_x], (width, height), interpolation=cv2.INTER_LINEAR)
             _shade(image[region], _faded(taken, cut)[inside_y, inside_x])
-    for rows in _bands(scaled.shape[0]):
+    for rows in _bands(opacity.shape[0]):
         under = image[region][rows]
-        ground = cv2.subtract(OPAQUE, cv2.extractChannel(scaled[rows], 3))
-        showing = cv2.multiply(under, cv2.merge([ground] * 3), scale=1 / 255, dtype=cv2.CV_16U)
-        composite = cv2.add(cv2.cvtColor(scaled[rows], cv2.COLOR_RGBA2RGB), showing)
-        composite = cv2.convertScaleAbs(composite, alpha=1 / STEPS)
+        ground = cv2.subtract(OPAQUE, opacity[rows])
+        if profile.has_plain_ground and set(profile.background) == {255}:
+            showing = [ground] * 3
+        else:
+            showing = [cv2.multiply(plane, ground, scale=1 / 255, dtype=cv2.CV_16U) for plane in cv2.split(under)]
+        composite = cv2.merge(
+            [
+                cv2.convertScaleAbs(cv2.add(plane[rows], shown), alpha=1 / STEPS)
+                for plane, shown in zip(premultiplied, showing, strict=True)
+            ]
+        )
         under[...] = cv2.copyTo(composite, canvas_alpha[region][rows], under)
     return image, canvas_alpha
 
@@ -304,7 +310,9 @@ def _extend(
     return slice(start - before, start + size + after), begin, end + round(after * factor) - begin
 
 
-def resample(foreground: np.ndarray, alpha: np.ndarray, width: int, height: int) -> np.ndarray:
+def resample(
+    foreground: np.ndarray, alpha: np.ndarray, width: int, height: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Scales a cut-out, weighing its colours with alpha so that nothing of the old ground bleeds into the edge.
 
     Shrinks by pixel area, enlarges bicubically. Where the cubic kernel swings over (alpha beyond 0 or 1, a
@@ -317,7 +325,7 @@ def resample(foreground: np.ndarray, alpha: np.ndarray, width: int, height: int)
       width, height: the new size in pixels.
 
     Returns:
-      Premultiplied R, G, B, and alpha, uint16 (height, width, 4) in steps of ``1 / STEPS`` of an 8-bit level, with
+      Premultiplied R, G and B, and alpha, uint16 (height, width) each in steps of ``1 / STEPS`` of an 8-bit level, with
       0 <= colour <= alpha <= ``OPAQUE``.
     """
     shrinks = width <= alpha.shape[1] and height <= alpha.shape[0]
@@ -325,17 +333,24 @@ def resample(foreground: np.ndarray, alpha: np.ndarray, width: int, height: int)
     # 16 bits with room above: exact for opaque pixels, at half the memory of floats
     scaled = cv2.multiply(colours, cv2.merge([alpha] * 4), scale=STEPS / 255, dtype=cv2.CV_16U)
     scaled = cv2.resize(scaled, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
-    if shrinks:
-        return scaled
-    for rows in _bands(height):
-        band = scaled[rows]
-        opacity = cv2.extractChannel(band, 3)
-        over = np.flatnonzero(opacity > OPAQUE)
-        if len(over):
-            pixels = band.reshape(-1, 4)
-            pixels[over] = np.rint(pixels[over] * (OPAQUE / opacity.reshape(-1, 1)[over]))
-        cv2.min(band, cv2.merge([np.minimum(opacity, OPAQUE)] * 4), dst=band)
-    return scaled
+    *premultiplied, opacity = cv2.split(scaled)
+    if not shrinks:
+        for rows in _bands(height):
+            _clamp([plane[rows] for plane in premultiplied], opacity[rows])
+    return *premultiplied, opacity
+
+
+def _clamp(premultiplied: list[np.ndarray], opacity: np.ndarray) -> None:
+    """Brings what a cubic kernel swung over back into range, in place; below 0 nothing is left in 16 bits."""
+    over = np.flatnonzero(opacity > OPAQUE)
+    if len(over):
+        share = OPAQUE / opacity.reshape(-1).take(over)
+        for plane in premultiplied:
+            values = plane.reshape(-1)
+            values[over] = values.take(over) * share + 0.5
+        opacity.reshape(-1)[over] = OPAQUE
+    for plane in premultiplied:
+        np.minimum(plane, opacity, out=plane)
 
 
 def _bands(height: int) -> Iterator[slice]:

@@ -255,10 +255,9 @@ def _enlarged_cutout(
     foreground: np.ndarray, alpha: np.ndarray, width: int, height: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Brings a cut-out of a reduced decode back to the source frame's size, with straight colours."""
-    scaled = resample(foreground, alpha, width, height)
-    opacity = scaled[..., 3]
+    *premultiplied, opacity = resample(foreground, alpha, width, height)
     visible = np.maximum(opacity, STEPS)
-    colour = cv2.divide(cv2.cvtColor(scaled, cv2.COLOR_RGBA2RGB), cv2.merge([visible] * 3), scale=255, dtype=cv2.CV_8U)
+    colour = cv2.merge([cv2.divide(plane, visible, scale=255, dtype=cv2.CV_8U) for plane in premultiplied])
     return colour, cv2.convertScaleAbs(opacity, alpha=1 / STEPS)
 
 

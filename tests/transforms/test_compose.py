@@ -212,7 +212,7 @@ def test_haze_is_dropped():
 @pytest.mark.parametrize("size", [(30, 40), (240, 320)])
 def test_resample_keeps_its_ranges(size):
     alpha = ellipse(80, 100, blur=0.5)
-    scaled = resample(noise(alpha.shape), alpha, *size)
+    scaled = np.dstack(resample(noise(alpha.shape), alpha, *size))
     assert scaled.shape == (size[1], size[0], 4)
     assert scaled.dtype == np.uint16
     assert scaled[..., 3].max() == OPAQUE
@@ -233,7 +233,7 @@ def test_resample_is_what_floating_point_gives(height, width, new_height, new_wi
     premultiplied = premultiplied.reshape(*matte.shape[:2], 3) / np.maximum(matte, 1)
     matte = np.clip(matte, 0, 1)
     wanted = np.concatenate([np.clip(premultiplied, 0, 255 * matte), 255 * matte], axis=2)
-    found = resample(foreground, alpha, new_width, new_height) / STEPS
+    found = np.dstack(resample(foreground, alpha, new_width, new_height)) / STEPS
     np.testing.assert_allclose(found, wanted, atol=0.05)
 
 
