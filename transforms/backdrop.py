@@ -17,6 +17,7 @@ import numpy as np
 
 from transforms.colour import LUMINANCE, decode_srgb8
 from transforms.illuminant import tint
+from transforms.shrinking import shrink
 
 _SIDE = 96  # pixels; medians need no more, and averaging takes the noise out of them
 _DISTANCE = 0.03  # of the longest side: blur, the mask's own error, and the coloured light a garment throws beside it
@@ -97,11 +98,10 @@ def measure_backdrop(image: np.ndarray, alpha: np.ndarray, least_share: float = 
     """
     scale = min(1.0, _SIDE / max(alpha.shape))
     size = (max(1, round(alpha.shape[1] * scale)), max(1, round(alpha.shape[0] * scale)))
-    image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    alpha = cv2.resize(alpha, size, interpolation=cv2.INTER_AREA)
+    image, alpha = shrink(image, size), shrink(alpha, size)
     reach = 2 * max(1, round(_DISTANCE * max(size))) + 1
     near = cv2.dilate((alpha > _GROUND).astype(np.uint8), np.ones((reach, reach), np.uint8)) > 0
-    unclipped = (image.max(axis=-1) < _CLIPPED) & (image.min(axis=-1) > _BLACK)
+    unclipped = cv2.inRange(image, (_BLACK + 1,) * 3, (_CLIPPED - 1,) * 3) > 0
     linear = decode_srgb8(image).astype(np.float32)
     usable = ~near & unclipped
     found = Backdrop(linear, alpha > _PRODUCT, unclipped, float(usable.mean()))
@@ -153,7 +153,7 @@ def _frame_evidence(backdrop: Backdrop, near: np.ndarray) -> dict[str, float]:
         "across": abs(backdrop.greenness),
         "whiter": share_nearer(valid & (light > _BRIGHT * level)),
         "product_whiter": share_nearer(valid & near & (light > _VISIBLE * level)),
-        "white_patch": beyond(np.percentile(linear[valid], _WHITE_PERCENTILE, axis=0)),
+        "white_patch": beyond(np.percentile(_by_channel(linear[valid]), _WHITE_PERCENTILE, axis=1)),
         "product": beyond(product.mean(axis=0)) if len(product) else 0.0,
     }
 
@@ -169,9 +169,14 @@ def _belief(backdrop: Backdrop, evidence: dict[str, float]) -> float:
 
 def _midmean(colours: np.ndarray) -> np.ndarray:
     """Returns the mean of the middle half of each channel, (3,): as robust as the median, without its 8-bit steps."""
-    ordered = np.sort(colours, axis=0)
-    quarter = len(ordered) // 4
-    return ordered[quarter : len(ordered) - quarter].mean(axis=0, dtype=np.float64)
+    ordered = np.sort(_by_channel(colours), axis=1)
+    quarter = len(colours) // 4
+    return ordered[:, quarter : len(colours) - quarter].mean(axis=1, dtype=np.float64)
+
+
+def _by_channel(colours: np.ndarray) -> np.ndarray:
+    """Returns (n, 3) as (3, n), in whose order sorting is several times as fast."""
+    return np.ascontiguousarray(colours.T)
 
 
 def _spread(values: np.ndarray) -> float:

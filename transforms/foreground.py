@@ -13,6 +13,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from transforms.shrinking import halve
+
 _FINE_SIDE = (
     720  # the finer of the two small pictures is at most this long, and half the photo; the other is half of it
 )
@@ -81,14 +83,6 @@ def estimate_foreground(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     return foreground
 
 
-def _halved(plane: np.ndarray) -> np.ndarray:
-    """Returns the mean of every 2 x 2 pixels, uint8; a side of odd length is continued by its last pixel."""
-    height, width = plane.shape[:2]
-    if height % 2 or width % 2:
-        plane = cv2.copyMakeBorder(plane, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
-    return cv2.resize(plane, (-(-width // 2), -(-height // 2)), interpolation=cv2.INTER_AREA)
-
-
 def _window_sums(colours: np.ndarray, radius: int, near: np.ndarray) -> np.ndarray:
     """Sums weighted colours and the weights themselves in windows; nothing lies beyond the frame.
 
@@ -144,13 +138,13 @@ def _estimate(image: np.ndarray, alpha: np.ndarray, edge: np.ndarray) -> np.ndar
     sides = {"product": alpha, "ground": cv2.bitwise_not(alpha)}
     sure = {side: cv2.copyTo(colours, cv2.inRange(sides[side], _SURE, 255)) for side in sides}
     planes = {"colours": colours, "edge": edge, **{f"sure {side}": plane for side, plane in sure.items()}}
-    planes = {name: _halved(plane) for name, plane in planes.items()}
+    planes = {name: halve(plane) for name, plane in planes.items()}
     for side, weight in sides.items():
-        weights = cv2.merge([_halved(weight)] * 4)
+        weights = cv2.merge([halve(weight)] * 4)
         planes[f"weighted {side}"] = cv2.multiply(planes["colours"], weights, scale=1 / 255)
     pyramid = [planes]
     for _ in range(fine):
-        pyramid.append({name: _halved(plane) for name, plane in pyramid[-1].items()})
+        pyramid.append({name: halve(plane) for name, plane in pyramid[-1].items()})
 
     carried: dict[str, np.ndarray] = {}
     for planes, radii in ((pyramid[fine], _WIDE), (pyramid[fine - 1], _TIGHT)):

@@ -18,6 +18,7 @@ from transforms.foreground import estimate_foreground
 from transforms.islands import drop_islands
 from transforms.matte_band import solve_band
 from transforms.reasons import ReviewReason
+from transforms.shrinking import shrink
 from transforms.stage import PhotoStage
 
 _APPLY_SIDE = 2048  # alpha is found at most at this size and enlarged from there: the cost stays bounded
@@ -56,7 +57,7 @@ def refine_alpha(image: np.ndarray, coarse_mask: np.ndarray) -> np.ndarray:
 
     cells = _scaled(width, height, min(0.5, _CELLS / longest))
     size = 2 * cells[0], 2 * cells[1]
-    small = _shrunk(image, size)
+    small = shrink(image, size, last=cv2.INTER_LINEAR)
     enlarging = cells[0] >= coarse_mask.shape[1] and cells[1] >= coarse_mask.shape[0]
     coarse_mask = drop_islands(coarse_mask)
     mask = cv2.resize(coarse_mask, cells, interpolation=cv2.INTER_LINEAR if enlarging else cv2.INTER_AREA)
@@ -85,13 +86,6 @@ def _apply(models: np.ndarray, image: np.ndarray) -> np.ndarray:
         total = (terms[..., 0] + terms[..., 1]) + (terms[..., 2] + terms[..., 3])
         applied[rows] = cv2.convertScaleAbs(np.maximum(total, 0))
     return applied
-
-
-def _shrunk(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Shrinks a picture: by halves, whose exact means are far cheaper than others, then between pixels."""
-    while min(image.shape[1] / size[0], image.shape[0] / size[1]) >= 2:
-        image = cv2.resize(image, (image.shape[1] // 2, image.shape[0] // 2), interpolation=cv2.INTER_AREA)
-    return image if image.shape[1::-1] == size else cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
 
 
 def _scaled(width: int, height: int, scale: float) -> tuple[int, int]:

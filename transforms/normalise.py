@@ -21,7 +21,7 @@ from transforms.colour import LUMINANCE, ciede2000, decode_srgb8, linear_to_srgb
 from transforms.matte import is_meaningful
 from transforms.stage import PhotoStage
 
-_SHIFT_SAMPLES = 4096
+_SHIFT_SAMPLES = 1024
 _NONE = (1.0, 1.0, 1.0)
 
 
@@ -207,7 +207,7 @@ def mean_colour_shift(before: np.ndarray, after: np.ndarray, alpha: np.ndarray) 
       alpha: uint8 (h, w); the weight of each pixel.
 
     Returns:
-      The mean over a regular sample of at most a few thousand pixels; 0 without a product.
+      The mean over a regular sample of at most a thousand pixels; 0 without a product.
     """
     pixels = np.flatnonzero(alpha)
     if not len(pixels):

@@ -17,6 +17,7 @@ import numpy as np
 from transforms.colour import LUMINANCE, decode_srgb8, srgb8_to_lab
 from transforms.matte import is_meaningful
 from transforms.reasons import ReviewReason
+from transforms.shrinking import shrink
 from transforms.stage import PhotoStage
 
 _BLUR_SIDE = 384  # pixels: the product's longest side where its blur is measured
@@ -172,9 +173,8 @@ def measure_exposure(image: np.ndarray, alpha: np.ndarray) -> Measurements:
     step = max(1, max(alpha.shape) // _GLANCE_SIDE)
     # every so many pixels rather than a shrunk picture: averages hide what is clipped
     image, alpha = np.ascontiguousarray(image[::step, ::step]), alpha[::step, ::step]
-    linear = cv2.LUT(image, _LINEAR)
-    luminance = cv2.transform(linear, LUMINANCE[None].astype(np.float32))
-    highlight = float(np.percentile(linear.max(axis=-1), 99))
+    red, green, blue = cv2.split(image)
+    highlight = float(np.percentile(_LINEAR[cv2.max(cv2.max(red, green), blue)], 99))
     white = cv2.inRange(image, (_WHITE,) * 3, (255,) * 3) > 0
     product, ground = alpha > 230, alpha < 26
     measured = Measurements(highlight=highlight, white_ground=float(white[ground].mean()) if ground.any() else None)
@@ -187,7 +187,7 @@ def measure_exposure(image: np.ndarray, alpha: np.ndarray) -> Measurements:
         clipped=float(1 - unclipped[product].mean()),
         burnt=float(white[product].mean()),
         crushed=float(black[product].mean()),
-        luminance=float(np.median(luminance[product])),
+        luminance=float(np.median(_LINEAR[image[product]] @ LUMINANCE.astype(np.float32))),
     )
 
 
@@ -204,7 +204,7 @@ def measure_parts(image: np.ndarray, alpha: np.ndarray, least: float = 0.25) -> 
     """
     scale = min(1.0, _GLANCE_SIDE / max(alpha.shape))
     size = (max(1, round(alpha.shape[1] * scale)), max(1, round(alpha.shape[0] * scale)))
-    small = cv2.resize(alpha, size, interpolation=cv2.INTER_AREA)
+    small = shrink(alpha, size)
     count, labels, stats, _ = cv2.connectedComponentsWithStats((small >= 128).view(np.uint8))
     areas = stats[1:, cv2.CC_STAT_AREA]
     if count <= 2:
@@ -212,7 +212,7 @@ def measure_parts(image: np.ndarray, alpha: np.ndarray, least: float = 0.25) -> 
     pieces = 1 + np.flatnonzero(areas >= least * areas.max())
     if len(pieces) == 1:
         return 1, 0.0
-    lab = srgb8_to_lab(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
+    lab = srgb8_to_lab(shrink(image, size))
     means = np.array([lab[labels == piece].mean(axis=0) for piece in pieces])
     return len(pieces), float(np.linalg.norm(means[:, None] - means[None], axis=-1).max())
 
