@@ -30,6 +30,7 @@ setup(
     install_requires=[
         "ai-edge-litert>=2.1",
         "apache-beam>=2.77,<2.80",
+        "ImageHash>=4.3.2,<5",  # its hashes are kept between runs
         "jinja2>=3.1",
         "keras>=3.12",
         "numpy>=2.0",

@@ -12,6 +12,7 @@ from pipeline.credentials import Credentials, certificate_digest
 from pipeline.profiles import load_profile, with_look
 from transforms import enhance
 from transforms.colour_transfer import TRANSFERS
+from transforms.perceptual_hash import MOST_DISTANCE
 from transforms.profile import SHADOWS, Profile
 
 OUTPUT_KINDS = ("packshot", "mask", "cutout")
@@ -84,6 +85,11 @@ class RunConfig:
     category_column: str = _setting(
         "category", help="the attribute column by which --colour_reference tells categories"
     )
+    near_duplicate_distance: int = _setting(
+        8,
+        help="list pairs of photos whose perceptual hashes differ in at most N of 64 bits; a negative number: none",
+        metavar="N",
+    )
     batch_size: int = _setting(8, help="photos in one call of the segmentation model", metavar="N")
     model_threads: int = _setting(1, help="threads of one call of the segmentation model on CPU", metavar="N")
     fetch_timeout: float = _setting(20.0, help="seconds that an http(s) request may wait", metavar="SECONDS")
@@ -119,6 +125,10 @@ class RunConfig:
                 raise ValueError(f"--{name}={getattr(self, name)!r} must be at least {least}")
         if self.colour_transfer not in TRANSFERS:
             raise ValueError(f"--colour_transfer={self.colour_transfer!r} must be one of {', '.join(TRANSFERS)}")
+        if self.near_duplicate_distance > MOST_DISTANCE:
+            raise ValueError(
+                f"--near_duplicate_distance={self.near_duplicate_distance!r} must be at most {MOST_DISTANCE}"
+            )
         if not 0 <= self.max_rejected_fraction <= 1:
             raise ValueError(f"--max_rejected_fraction={self.max_rejected_fraction!r} must lie between 0 and 1")
         if not self.fetch_timeout > 0:

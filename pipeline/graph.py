@@ -10,10 +10,18 @@ import apache_beam as beam
 from models.handlers import SegmentationHandler
 from pipeline.carry_over import CarryOver
 from pipeline.duplicates import FindTwins, FollowLeaders, SharePictures, TakeTwins, tell
+from pipeline.near_duplicates import FindNearDuplicates
 from pipeline.planning import RunPlan, library_versions
 from pipeline.progress import CountDone
 from pipeline.provenance import SealAssets, ground_type
-from pipeline.records import REJECTIONS_SCHEMA, Encoded, Rejection, catalogue_row
+from pipeline.records import (
+    NEAR_DUPLICATES_KEY,
+    NEAR_DUPLICATES_SCHEMA,
+    REJECTIONS_SCHEMA,
+    Encoded,
+    Rejection,
+    catalogue_row,
+)
 from pipeline.report import write_report
 from pipeline.sinks.assets import WriteAssets
 from pipeline.sinks.commit import Commit
@@ -31,6 +39,7 @@ from transforms.enhance import EnhancePhotos
 from transforms.faces import BlurFaces
 from transforms.matte import MattePhotos
 from transforms.normalise import NormaliseColour, NormaliseLimits
+from transforms.perceptual_hash import HashPhotos
 from transforms.privacy import ReadLabels
 from transforms.quality import JudgeQuality
 from transforms.segment import SegmentPhotos
@@ -94,6 +103,7 @@ def build_graph(pipeline: beam.Pipeline, plan: RunPlan, *, progress: str | None 
     refused.append(counted(rejections, "RefusedCarryOver"))
     photos = stage(photos, "ReadLabels", ReadLabels())  # + source_type, source_credentials
     photos = stage(photos, "DecodePhotos", DecodePhotos(limits, wanted))  # + image
+    photos = stage(photos, "HashPhotos", HashPhotos())  # + perceptual
     photos = stage(photos, "SegmentPhotos", SegmentPhotos(handler, model.size))  # + coarse_mask, presence
     photos = stage(photos, "MattePhotos", MattePhotos())  # + alpha, foreground
     if config.blur_faces:
@@ -143,10 +153,20 @@ def build_graph(pipeline: beam.Pipeline, plan: RunPlan, *, progress: str | None 
         lost,
         pipeline | "KeptRejections" >> beam.Create(plan.kept_rejections, reshuffle=False),
     ) | "GatherRejectionRows" >> beam.Flatten()  # rejections row or CarriedRows
-    summaries = (
-        rows | "WriteCatalogue" >> WriteTable(config.output, "catalogue", plan.run, plan.schema, plan.shards),
+    catalogue = rows | "WriteCatalogue" >> WriteTable(config.output, "catalogue", plan.run, plan.schema, plan.shards)
+    near = catalogue | "FindNearDuplicates" >> FindNearDuplicates(
+        config.output, plan.run, config.near_duplicate_distance, plan.shards
+    )  # near_duplicates row
+    tables = (
+        catalogue,
         lost | "WriteRejections" >> WriteTable(config.output, "rejections", plan.run, REJECTIONS_SCHEMA, plan.shards),
-    ) | "GatherSummaries" >> beam.Flatten()  # ShardSummary
+        near
+        | "WriteNearDuplicates"
+        >> WriteTable(
+            config.output, "near_duplicates", plan.run, NEAR_DUPLICATES_SCHEMA, plan.shards, NEAR_DUPLICATES_KEY
+        ),
+    )
+    summaries = tables | "GatherSummaries" >> beam.Flatten()  # ShardSummary
     timings = photos | "TakeTimings" >> beam.Map(lambda photo: photo.milliseconds)  # {stage: milliseconds}
     _ = (summaries, timings) | "Commit" >> Commit(
         config.output,

@@ -8,7 +8,7 @@ import datetime
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pipeline.sinks.tables import ShardSummary
+from pipeline.sinks.tables import TABLES, ShardSummary
 
 
 class LedgerError(Exception):
@@ -29,6 +29,7 @@ class Ledger:
       removed: ids of the last run that are no longer in the input; not part of read.
       assets_written: files made by this run.
       rejections: rejected photos by reason, largest first.
+      near_duplicates: pairs of photos that look the same; see ``pipeline.near_duplicates``.
     """
 
     read: int
@@ -40,6 +41,7 @@ class Ledger:
     removed: int = 0
     assets_written: int = 0
     rejections: dict[str, int] = dataclasses.field(default_factory=dict)
+    near_duplicates: int = 0
 
     @classmethod
     def of_tables(cls, read: int, removed: int, summaries: Iterable[ShardSummary]) -> Ledger:
@@ -48,13 +50,13 @@ class Ledger:
         Args:
           read: photos that the plan listed.
           removed: ids of the last run that the plan no longer lists.
-          summaries: of every shard of both tables, in any order.
+          summaries: of every shard of all tables, in any order.
 
         Raises:
           LedgerError: a shard is missing, comes twice, or a row's status is unknown.
         """
         summaries = list(summaries)
-        for table in ("catalogue", "rejections"):
+        for table in TABLES:
             shards = sorted((s.shard, s.shards) for s in summaries if s.table == table)
             if not shards or shards != [(shard, shards[0][1]) for shard in range(shards[0][1])]:
                 found = [shard for shard, _ in shards]
@@ -74,6 +76,7 @@ class Ledger:
             removed=removed,
             assets_written=sum(s.assets_written for s in summaries),
             rejections=dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0]))),
+            near_duplicates=sum(s.rows for s in summaries if s.table == "near_duplicates"),
         )
 
     def check(self) -> None:

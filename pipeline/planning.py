@@ -37,6 +37,7 @@ _LIBRARIES = (
     "ai-edge-litert",
     "opencv-python-headless",
     "pillow",
+    "ImageHash",
     "numpy",
     "pyarrow",
     "c2pa-python",

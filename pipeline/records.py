@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
+from transforms.perceptual_hash import PerceptualHash
 from transforms.quality import Measurements
 from transforms.reasons import RejectReason, ReviewReason
 
@@ -105,6 +106,7 @@ class Photo:
       width, height: the source frame's pixels, EXIF orientation applied.
       image: working pixels, sRGB, uint8 (h, w, 3), RGB; h, w may be a fraction of the source frame.
       source_alpha: the file's own alpha at working size, uint8 (h, w), or None where it had none.
+      perceptual: what the frame looks like, in few bits; see ``transforms.perceptual_hash``.
       coarse_mask: the network's mask of the whole frame, uint8 0..255 (s, s).
       presence: 0..1, how sure the model is that there is a product.
       alpha: the matte at working size, uint8 0..255 (h, w).
@@ -144,6 +146,7 @@ class Photo:
     height: int = 0
     image: np.ndarray | None = None
     source_alpha: np.ndarray | None = None
+    perceptual: PerceptualHash | None = None
     coarse_mask: np.ndarray | None = None
     presence: float = 0.0
     alpha: np.ndarray | None = None
@@ -233,6 +236,7 @@ _TRAILING_FIELDS = [
     pa.field("digital_source_type", pa.string()),
     pa.field("source_credentials", pa.bool_()),
     pa.field("source_version", pa.string()),
+    *(pa.field(field.name, pa.string()) for field in dataclasses.fields(PerceptualHash)),
 ]
 TRAILING_COLUMNS = tuple(field.name for field in _TRAILING_FIELDS)
 OWN_COLUMNS = frozenset((*CATALOGUE_COLUMNS, *TRAILING_COLUMNS))
@@ -248,6 +252,23 @@ REJECTIONS_SCHEMA = pa.schema(
         pa.field("config_fingerprint", pa.string(), nullable=False),
     ]
 )
+NEAR_DUPLICATES_SCHEMA = pa.schema(
+    [
+        pa.field("id_a", pa.string(), nullable=False),
+        pa.field("id_b", pa.string(), nullable=False),
+        pa.field("distance", pa.int32(), nullable=False),
+        pa.field("detail_distance", pa.int32(), nullable=False),
+        pa.field("colour_distance", pa.float32(), nullable=False),
+        pa.field("hash_a", pa.string(), nullable=False),
+        pa.field("hash_b", pa.string(), nullable=False),
+        pa.field("refresh_a", pa.string(), nullable=False),
+        pa.field("refresh_b", pa.string(), nullable=False),
+        pa.field("source_uri_a", pa.string(), nullable=False),
+        pa.field("source_uri_b", pa.string(), nullable=False),
+        pa.field("more", pa.bool_(), nullable=False),
+    ]
+)
+NEAR_DUPLICATES_KEY = ("id_a", "id_b")
 
 
 def catalogue_schema(attributes: pa.Schema | None = None) -> pa.Schema:
@@ -274,6 +295,7 @@ def catalogue_row(
 ) -> dict[str, Any]:
     """Returns the catalogue row of a finished photo, keyed by column."""
     box = photo.bbox
+    hashes = dataclasses.fields(PerceptualHash)
     return {
         "id": photo.id,
         "source_uri": photo.source_uri,
@@ -302,4 +324,5 @@ def catalogue_row(
         "digital_source_type": photo.digital_source_type,
         "source_credentials": photo.source_credentials,
         "source_version": photo.source_version,
+        **{field.name: getattr(photo.perceptual, field.name, None) for field in hashes},
     }

@@ -78,9 +78,9 @@ def commit_run(
 
 
 class Commit(beam.PTransform):
-    """Commits the run once all shards of both tables are written; see ``commit_run``.
+    """Commits the run once all shards of all tables are written; see ``commit_run``.
 
-    Applied to ``(summaries, timings)``: the ``ShardSummary`` of every shard of both tables, and the
+    Applied to ``(summaries, timings)``: the ``ShardSummary`` of every shard of all tables, and the
     ``milliseconds`` of every photo worked on (dicts by stage).
 
     Args:

@@ -1,4 +1,4 @@
-"""The catalogue and rejection tables: one Parquet file a shard, with the same bytes on every run."""
+"""The tables of a run: one Parquet file a shard, with the same bytes on every run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import io
 import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import apache_beam as beam
 import pyarrow as pa
@@ -17,7 +17,8 @@ import pyarrow.parquet as pq
 
 from pipeline.sinks import storage
 
-Table = Literal["catalogue", "rejections"]
+Table = Literal["catalogue", "rejections", "near_duplicates"]
+TABLES: tuple[Table, ...] = get_args(Table)
 Row = Mapping[str, Any]
 
 _ROW_GROUP = 10_000  # rows; fixed, because it shows in the bytes
@@ -30,7 +31,7 @@ class ShardSummary:
     """What one file of a table holds; the ledger is made of these.
 
     Attributes:
-      table: ``catalogue`` or ``rejections``.
+      table: one of ``TABLES``.
       shard, shards: which file of how many.
       rows: number of rows.
       status: rows by status (catalogue).
@@ -74,12 +75,17 @@ def shard_of(row_id: str, shards: int) -> int:
     return int.from_bytes(digest[:8], "big") % shards
 
 
+def part_name(shard: int, shards: int) -> str:
+    """Returns the name of a table's file."""
+    return f"part-{shard:05d}-of-{shards:05d}.parquet"
+
+
 def to_arrow(rows: Sequence[Row], schema: pa.Schema) -> pa.Table:
     """Returns rows as a table of exactly the schema's types.
 
     Args:
       rows: dicts keyed by column; every column is named in every row.
-      schema: with a column ``id``.
+      schema: of the table.
 
     Raises:
       ValueError: a column is missing or unknown, a value does not fit its column or is missing where it must
@@ -115,7 +121,7 @@ def read_table(
 
     Args:
       output: the output folder.
-      table: ``catalogue`` or ``rejections``.
+      table: one of ``TABLES``.
       run: the run's name.
       columns: only these; None for all.
       dictionaries: text columns of few values, to be dictionary-encoded: they then take next to no memory.
@@ -190,25 +196,29 @@ class WriteTable(beam.PTransform):
 
     Args:
       output: the output folder.
-      table: ``catalogue`` or ``rejections``.
+      table: one of ``TABLES``.
       run: the run's name.
       schema: of the table.
-      shards: how many files; a row's file follows from its id.
+      shards: how many files; a row's file follows from the first column of its key.
+      key: text columns that together no two rows share; the rows of a file are sorted by them.
 
     Returns (of ``expand``):
       One ``ShardSummary`` a file; from rows and ``CarriedRows``.
     """
 
-    def __init__(self, output: str, table: Table, run: str, schema: pa.Schema, shards: int):
+    def __init__(
+        self, output: str, table: Table, run: str, schema: pa.Schema, shards: int, key: Sequence[str] = ("id",)
+    ):
         super().__init__()
         if shards < 1:
             raise ValueError(f"a table needs at least one shard, not {shards!r}")
         self._shards = shards
-        self._writer = _WriteShard(output, table, run, schema, shards)
+        self._key = tuple(key)
+        self._writer = _WriteShard(output, table, run, schema, shards, self._key)
 
     def expand(self, rows):
         empty = rows.pipeline | "EveryShard" >> beam.Create([(shard, None) for shard in range(self._shards)])
-        keyed = rows | "KeyByShard" >> beam.Map(_keyed, self._shards)  # (shard, row or CarriedRows)
+        keyed = rows | "KeyByShard" >> beam.Map(_keyed, self._key[0], self._shards)  # (shard, row or CarriedRows)
         return (
             (keyed, empty)
             | beam.Flatten()  # (shard, row, CarriedRows or None)
@@ -218,7 +228,8 @@ class WriteTable(beam.PTransform):
 
 
 class _WriteShard(beam.DoFn):
-    def __init__(self, output: str, table: Table, run: str, schema: pa.Schema, shards: int):
+    def __init__(self, output: str, table: Table, run: str, schema: pa.Schema, shards: int, key: tuple[str, ...]):
+        self._key = key
         self._output = output
         self._folder = storage.join(output, table, run)
         self._table = table
@@ -239,12 +250,11 @@ class _WriteShard(beam.DoFn):
         tables = [to_arrow(rows, schema), *carried_tables(self._output, carried, schema)]
         table = pa.concat_tables(tables)
         # Chunks would show in the file's bytes.
-        table = table.take(pc.sort_indices(table, [("id", "ascending")])).combine_chunks()
+        table = table.take(pc.sort_indices(table, [(name, "ascending") for name in self._key])).combine_chunks()
         self._check_unique(table)
         content = encode_table(table)
-        name = f"part-{shard:05d}-of-{self._shards:05d}.parquet"
         stored = storage.write_bytes(
-            storage.join(self._folder, name), content, media_type="application/vnd.apache.parquet"
+            storage.join(self._folder, part_name(shard, self._shards)), content, media_type="application/vnd.apache.parquet"
         )
         yield ShardSummary(
             table=self._table,
@@ -259,13 +269,16 @@ class _WriteShard(beam.DoFn):
         )
 
     def _check_unique(self, table: pa.Table) -> None:
-        ids = table.column("id")
-        twice = pc.equal(ids.slice(1), ids.slice(0, max(0, len(ids) - 1)))
+        twice = pa.array([True] * max(0, table.num_rows - 1))
+        for name in self._key:
+            values = table.column(name)
+            twice = pc.and_(twice, pc.equal(values.slice(1), values.slice(0, max(0, len(values) - 1))))
         if pc.any(twice).as_py():
             first = pc.index(twice, True).as_py()
             before, after = (table.slice(first + i, 1).to_pylist()[0] for i in (0, 1))
             places = f"{before.get('source_uri')!r} and {after.get('source_uri')!r}"
-            raise ValueError(f"id {after['id']!r} is twice in the {self._table} table, from {places}")
+            name = " ".join(repr(after[name]) for name in self._key)
+            raise ValueError(f"id {name} is twice in the {self._table} table, from {places}")
 
 
 def carried_tables(output: str, carried: Iterable[CarriedRows], schema: pa.Schema) -> Iterator[pa.Table]:
@@ -304,8 +317,8 @@ def carried_tables(output: str, carried: Iterable[CarriedRows], schema: pa.Schem
             yield pa.Table.from_arrays(columns, schema=schema)
 
 
-def _keyed(row: Row | CarriedRows, shards: int) -> tuple[int, Row | CarriedRows]:
-    return row.shard if isinstance(row, CarriedRows) else shard_of(row["id"], shards), row
+def _keyed(row: Row | CarriedRows, column: str, shards: int) -> tuple[int, Row | CarriedRows]:
+    return row.shard if isinstance(row, CarriedRows) else shard_of(row[column], shards), row
 
 
 def _counts(table: pa.Table, column: str) -> dict[str, int]:
@@ -331,14 +344,18 @@ def _column(rows: Sequence[Row], field: pa.Field) -> pa.Array:
                 _array([row[field.name]], field.type)
             except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
                 raise ValueError(
-                    f"row {row['id']!r}: {row[field.name]!r} does not fit column {field.name!r} "
+                    f"row {_name(row)!r}: {row[field.name]!r} does not fit column {field.name!r} "
                     f"of type {field.type}: {error}"
                 ) from error
         raise
     if array.null_count and not field.nullable:
-        missing = next(row["id"] for row in rows if row[field.name] is None)
+        missing = next(_name(row) for row in rows if row[field.name] is None)
         raise ValueError(f"row {missing!r}: column {field.name!r} must not be null")
     return array
+
+
+def _name(row: Row) -> Any:
+    return row.get("id", next(iter(row.values())))
 
 
 def _array(values: list[Any], kind: pa.DataType) -> pa.Array:

@@ -41,8 +41,8 @@ def files(output, *folders):
 
 
 PIXEL_STEPS = (
-    "ReadPhotos", "TakeTwins", "FetchPhotos", "CarryOver", "ReadLabels", "DecodePhotos", "SegmentPhotos", "MattePhotos",
-    "NormaliseColour", "ComposePackshot", "EncodeAssets", "SealAssets", "WriteAssets", "MakeRows",
+    "ReadPhotos", "TakeTwins", "FetchPhotos", "CarryOver", "ReadLabels", "DecodePhotos", "HashPhotos", "SegmentPhotos",
+    "MattePhotos", "NormaliseColour", "ComposePackshot", "EncodeAssets", "SealAssets", "WriteAssets", "MakeRows",
 )  # fmt: skip
 
 
@@ -112,7 +112,7 @@ def test_replayed_bundles_change_nothing(photos, tmp_path):
     once = execute(photos, tmp_path / "once", FnApiRunner())
     twice = execute(photos, tmp_path / "twice", FnApiRunner(bundle_repeat=2))
     assert files(tmp_path / "once", "assets") == files(tmp_path / "twice", "assets")
-    for table in ("catalogue", "rejections"):
+    for table in ("catalogue", "rejections", "near_duplicates"):
         a = files(tmp_path / "once" / table / once.run, ".")
         assert a and a == files(tmp_path / "twice" / table / twice.run, ".")
     assert pq.read_table(tmp_path / "once" / "catalogue" / once.run).num_rows == 5

@@ -18,6 +18,10 @@ def _rejections(shard=0, shards=1, **reasons):
     return ShardSummary("rejections", shard, shards, sum(reasons.values()), {}, {}, reasons, 0, "0" * 64)
 
 
+def _near_duplicates(shard=0, shards=1, rows=0):
+    return ShardSummary("near_duplicates", shard, shards, rows, {}, {}, {}, 0, "0" * 64)
+
+
 def test_ledger_adds_up_shards():
     ledger = Ledger.of_tables(
         12,
@@ -27,11 +31,13 @@ def test_ledger_adds_up_shards():
             _catalogue(1, 2, ready=4, review=1, refresh={"new": 3, "unchanged": 2}, assets_written=6),
             _catalogue(0, 2, ready=3, refresh={"unchanged": 1, "duplicate": 2}),
             _rejections(0, 2, empty=1, truncated=1, too_large=1),
+            _near_duplicates(1, 2, rows=5),
+            _near_duplicates(0, 2, rows=1),
         ],
     )
     assert ledger == Ledger(
         read=12, ready=7, review=1, rejected=4, unchanged=3, duplicate=2, removed=3, assets_written=6,
-        rejections={"empty": 2, "too_large": 1, "truncated": 1},
+        rejections={"empty": 2, "too_large": 1, "truncated": 1}, near_duplicates=6,
     )  # fmt: skip
     assert list(ledger.rejections) == ["empty", "too_large", "truncated"]
     ledger.check()
@@ -40,6 +46,7 @@ def test_ledger_adds_up_shards():
 @pytest.mark.parametrize(
     "summaries, sentence",
     [
+        ([_catalogue(), _rejections()], r"near_duplicates table is not whole: only its shards \[\]"),
         ([_catalogue(), _rejections(0, 2)], r"rejections table is not whole: only its shards \[0\]"),
         ([_catalogue()], r"rejections table is not whole: only its shards \[\]"),
         ([_catalogue(), _catalogue(), _rejections()], r"catalogue table is not whole: .*\[0, 0\]"),
@@ -54,7 +61,7 @@ def test_missing_or_repeated_shard_is_an_error(summaries, sentence):
 def test_unknown_status_is_an_error():
     odd = ShardSummary("catalogue", 0, 1, 2, {"ready": 1, "odd": 1}, {}, {}, 0, "")
     with pytest.raises(LedgerError, match="Of 2 catalogue rows, 1 are ready and 0 review"):
-        Ledger.of_tables(2, 0, [odd, _rejections()])
+        Ledger.of_tables(2, 0, [odd, _rejections(), _near_duplicates()])
 
 
 @pytest.mark.parametrize(
@@ -116,8 +123,8 @@ def test_description_of_a_run():
         previous_run="r1",
     )
     assert " ".join(described) == (
-        "read ready review rejected unchanged duplicate removed assets_written seconds images_per_second "
-        "stages config model versions rejections started ended host previous_run"
+        "read ready review rejected unchanged duplicate removed assets_written near_duplicates seconds "
+        "images_per_second stages config model versions rejections started ended host previous_run"
     )
     assert described["previous_run"] == "r1"
     assert described["seconds"] == 4.0

@@ -116,6 +116,7 @@ _SHARDS = [
     ShardSummary("catalogue", 0, 2, 2, {"ready": 1, "review": 1}, {"new": 2}, {}, 4, ""),
     ShardSummary("catalogue", 1, 2, 1, {"ready": 1}, {"unchanged": 1}, {}, 0, ""),
     ShardSummary("rejections", 0, 1, 1, {}, {}, {"empty": 1}, 0, ""),
+    ShardSummary("near_duplicates", 0, 1, 2, {}, {}, {}, 0, ""),
 ]
 
 
@@ -151,6 +152,7 @@ def test_commit_in_a_pipeline(tmp_path, repeat):
         removed=5,
         assets_written=4,
         rejections={"empty": 1},
+        near_duplicates=2,
     )
     _run_commit(tmp_path, read=4, repeat=repeat, check=equal_to([ledger]))
     described = json.loads((tmp_path / "runs" / _FIRST / "run.json").read_text())

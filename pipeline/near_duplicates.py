@@ -1,0 +1,320 @@
+"""Near-duplicates: pairs of catalogue photos of different bytes that look the same.
+
+Two hashes of 64 bits that differ in at most d bits agree wholly in one of d + 1 bands of their bits, since d
+differences cannot touch d + 1 bands (M. Norouzi, A. Punjani, D. Fleet: Fast Search in Hamming Space with Multi-Index
+Hashing, CVPR 2012). So only photos that share the bits of a band, a bucket, are compared, and no pair within the
+distance is missed. A pair counts if the finer hash agrees too; see docs/NEAR-DUPLICATES.md for how far that goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import apache_beam as beam
+import numpy as np
+from apache_beam.transforms.window import GlobalWindow
+from apache_beam.utils.windowed_value import WindowedValue
+
+from pipeline.report.columns import id_digest
+from transforms.perceptual_hash import DETAIL_BITS, HASH_BITS, colour_distance
+
+# A photo is listed with so many near-duplicates before it, the nearest: a picture that is in a catalogue ten thousand
+# times would else fill fifty million rows.
+MOST_NEIGHBOURS = 32
+# For each of the 64 coarse bits that may differ, so many of the 256 fine ones may.
+DETAIL_PER_BIT = 6
+
+ENTRY = np.dtype([("hash", "<u8"), ("detail", "<u8", (DETAIL_BITS // 64,)), ("key", "<u8"), ("content", "<u8")])
+_PAIR = np.dtype([("first", "<u8"), ("second", "<u8"), ("distance", "u1"), ("detail_distance", "<u2"), ("more", "?")])
+_CELLS = 1 << 20  # comparisons at a time
+_PHOTOS_A_BATCH = 10_000
+
+Batch = tuple[bytes, bytes, list[tuple[str, str, str, str]]]  # ENTRY of each photo, colours, (id, uri, refresh, hash)
+
+
+class NearPairs(NamedTuple):
+    """Pairs of entries, each entry by its position; all arrays of shape (pairs,).
+
+    Attributes:
+      first, second: int64; ``first`` < ``second``.
+      distance: uint8, bits of 64 that differ.
+      detail_distance: uint16, bits of 256 that differ.
+      more: bool, ``second`` is near to more entries before it than are listed.
+    """
+
+    first: np.ndarray
+    second: np.ndarray
+    distance: np.ndarray
+    detail_distance: np.ndarray
+    more: np.ndarray
+
+
+def find_near_pairs(entries: np.ndarray, limit: int, most: int = MOST_NEIGHBOURS) -> NearPairs:
+    """Finds the near-duplicates among all entries, without Beam.
+
+    Args:
+      entries: ``ENTRY`` (n,).
+      limit: bits of 64 that may differ; ``DETAIL_PER_BIT`` as many of the 256.
+      most: near-duplicates listed of an entry among those before it: the nearest, by distance, detail distance and
+        position.
+
+    Returns:
+      The pairs, by ``second``, then ``first``.
+    """
+    every = [find_in_band(entries, band, limit, most) for band in range(limit + 1)]
+    return _nearest(NearPairs(*(np.concatenate(parts) for parts in zip(*every, strict=True))), most)
+
+
+def find_in_band(entries: np.ndarray, band: int, limit: int, most: int) -> NearPairs:
+    """Finds the near-duplicates that agree in a band of the hash, and in none before it; see ``find_near_pairs``."""
+    values = entries["hash"] & band_mask(band, limit)
+    order = np.argsort(values, kind="stable")
+    ends = np.flatnonzero(np.diff(values[order])) + 1
+    found = [_find_in_bucket(entries, bucket, band, limit, most) for bucket in np.split(order, ends) if len(bucket) > 1]
+    return NearPairs(*(np.concatenate(parts) for parts in zip(_no_pairs(), *found, strict=True)))
+
+
+def band_mask(band: int, limit: int) -> np.uint64:
+    """Returns the bits of a band, one of ``limit`` + 1: every so manieth, because bits of like place are alike."""
+    return np.uint64(sum(1 << bit for bit in range(band, HASH_BITS, limit + 1)))
+
+
+def _find_in_bucket(entries: np.ndarray, bucket: np.ndarray, band: int, limit: int, most: int) -> NearPairs:
+    """Compares all entries of a bucket, given by ascending positions, with those before them."""
+    hashes, details = entries["hash"][bucket], entries["detail"][bucket]
+    before = np.flatnonzero(_rank_among_equal(hashes, details) <= most)  # more equal ones would not be listed
+    found, step = [], max(1, _CELLS // len(before))
+    for start in range(0, len(bucket), step):
+        block = slice(start, start + step)
+        candidates = before[: np.searchsorted(before, start + step)]
+        distance = np.bitwise_count(hashes[block, None] ^ hashes[candidates])
+        row, column = np.nonzero(distance <= limit)
+        second, first = row + start, candidates[column]
+        ours = first < second
+        for earlier in range(band):  # where that band agrees too, the pair is found there
+            ours &= (hashes[first] ^ hashes[second]) & band_mask(earlier, limit) != 0
+        first, second, distance = first[ours], second[ours], distance[row[ours], column[ours]]
+        detail = np.bitwise_count(details[first] ^ details[second]).sum(axis=1, dtype=np.uint16)
+        near = detail <= DETAIL_PER_BIT * limit
+        pairs = NearPairs(first, second, distance, detail, np.zeros(len(first), bool))
+        found.append(_nearest(NearPairs(*(values[near] for values in pairs)), most))
+    first, second, *rest = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return NearPairs(bucket[first], bucket[second], *rest)
+
+
+def _rank_among_equal(hashes: np.ndarray, details: np.ndarray) -> np.ndarray:
+    """Returns how many entries before each one are equal to it, int64 (n,)."""
+    columns = np.column_stack([hashes, details])
+    order = np.lexsort(columns.T)
+    starts = np.r_[True, (np.diff(columns[order].view(np.int64), axis=0) != 0).any(axis=1)]
+    place = np.arange(len(order))
+    rank = np.empty(len(order), np.int64)
+    rank[order] = place - np.maximum.accumulate(np.where(starts, place, 0))
+    return rank
+
+
+def _nearest(pairs: NearPairs, most: int) -> NearPairs:
+    """Keeps of every ``second`` the nearest; sorted by ``second``, then ``first``."""
+    order = np.lexsort((pairs.first, pairs.detail_distance, pairs.distance, pairs.second))
+    second = pairs.second[order]
+    starts = np.searchsorted(second, second, side="left")
+    sizes = np.searchsorted(second, second, side="right") - starts
+    kept = order[np.arange(len(order)) - starts < most]
+    more = pairs.more.copy()
+    more[order] |= sizes > most
+    crowded = np.unique(pairs.second[more])
+    kept = kept[np.lexsort((pairs.first[kept], pairs.second[kept]))]
+    kept_pairs = NearPairs(*(values[kept] for values in pairs))
+    return kept_pairs._replace(more=np.isin(kept_pairs.second, crowded))
+
+
+def _no_pairs() -> NearPairs:
+    return NearPairs(
+        np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.uint8), np.empty(0, np.uint16), np.empty(0, bool)
+    )
+
+
+class FindNearDuplicates(beam.PTransform):
+    """Finds the near-duplicates among all rows of a catalogue, those carried over from older runs included.
+
+    What is shuffled are packed arrays: 64 bytes a photo and band, and once a photo what its rows will say. A row
+    without hashes, of a release that had none, takes no part; of photos of the same bytes one takes part.
+
+    Args:
+      limit: bits of 64 that may differ, 0 to ``MOST_DISTANCE``; below 0 nothing is looked for.
+      partitions: pieces of every band that may be searched side by side.
+
+    Returns (of ``expand``):
+      Rows of ``NEAR_DUPLICATES_SCHEMA``, in no order.
+    """
+
+    def __init__(self, limit: int, partitions: int):
+        super().__init__()
+        self._limit = limit
+        self._partitions = partitions
+
+    def expand(self, rows):
+        if self._limit < 0:
+            return rows.pipeline | beam.Create([], reshuffle=False)
+        batches = rows | "PackHashes" >> beam.ParDo(_PackHashes())  # Batch
+        pairs = (
+            batches
+            | "ToBands" >> beam.FlatMap(_to_bands, self._limit, self._partitions)  # ((band, partition), entries)
+            | "GatherBuckets" >> beam.GroupByKey()  # ((band, partition), [entries])
+            | "CompareBuckets" >> beam.FlatMap(_compare, self._limit, self._partitions)  # (partition of first, pairs)
+        )
+        photos = batches | "ToPartitions" >> beam.FlatMap(_to_partitions, self._partitions)  # (partition, Batch)
+        half = (
+            {"photos": photos, "pairs": pairs}
+            | "GatherFirsts" >> beam.CoGroupByKey()
+            | "JoinFirsts" >> beam.FlatMap(_join_firsts, self._partitions)  # (partition of second, (pairs, Batch))
+        )
+        return (
+            {"photos": photos, "half": half}
+            | "GatherSeconds" >> beam.CoGroupByKey()
+            | "JoinSeconds" >> beam.FlatMap(_join_seconds)  # near_duplicates row
+        )
+
+
+class _PackHashes(beam.DoFn):
+    """Packs the rows of a bundle."""
+
+    def start_bundle(self):
+        self._rows: list[Mapping[str, Any]] = []
+
+    def process(self, row: Mapping[str, Any]) -> Iterator[Batch]:
+        if row["perceptual_hash"] is None:
+            return
+        self._rows.append(row)
+        if len(self._rows) == _PHOTOS_A_BATCH:
+            yield pack(self._rows)
+            self._rows = []
+
+    def finish_bundle(self):
+        if self._rows:
+            window = GlobalWindow()
+            yield WindowedValue(pack(self._rows), window.max_timestamp(), (window,))
+            self._rows = []
+
+
+def pack(rows: Iterable[Mapping[str, Any]]) -> Batch:
+    """Returns what is needed of catalogue rows that have hashes, as few objects."""
+    rows = list(rows)
+    entries = np.zeros(len(rows), ENTRY)
+    for name, column, size in (("hash", "perceptual_hash", 8), ("content", "source_sha256", 8)):
+        digits = "".join(row[column][: 2 * size] for row in rows)
+        entries[name] = np.frombuffer(bytes.fromhex(digits), ">u8")
+    details = np.frombuffer(bytes.fromhex("".join(row["perceptual_detail"] for row in rows)), "<u8")
+    entries["detail"] = details.reshape(len(rows), -1)
+    entries["key"] = [id_digest(row["id"]) for row in rows]
+    colours = bytes.fromhex("".join(row["perceptual_colours"] for row in rows))
+    texts = [(row["id"], row["source_uri"], row["refresh"], row["perceptual_hash"]) for row in rows]
+    return entries.tobytes(), colours, texts
+
+
+def _to_bands(batch: Batch, limit: int, partitions: int) -> Iterator[tuple[tuple[int, int], bytes]]:
+    entries = np.frombuffer(batch[0], ENTRY)
+    for band in range(limit + 1):
+        for partition, members in _parted(entries["hash"] & band_mask(band, limit), partitions):
+            yield (band, partition), entries[members].tobytes()
+
+
+def _to_partitions(batch: Batch, partitions: int) -> Iterator[tuple[int, Batch]]:
+    for partition, members in _parted(np.frombuffer(batch[0], ENTRY)["key"], partitions):
+        yield partition, _take(batch, members)
+
+
+def _compare(
+    group: tuple[tuple[int, int], Iterable[bytes]], limit: int, partitions: int
+) -> Iterator[tuple[int, bytes]]:
+    (band, _), parts = group
+    entries = _one_of_each_content(np.frombuffer(b"".join(parts), ENTRY))
+    found = find_in_band(entries, band, limit, MOST_NEIGHBOURS)
+    pairs = np.empty(len(found.first), _PAIR)
+    pairs["first"], pairs["second"] = entries["key"][found.first], entries["key"][found.second]
+    for name in ("distance", "detail_distance", "more"):
+        pairs[name] = getattr(found, name)
+    for partition, members in _parted(pairs["first"], partitions):
+        yield partition, pairs[members].tobytes()
+
+
+def _one_of_each_content(entries: np.ndarray) -> np.ndarray:
+    """Returns the entries by key, without those of the same bytes as one before: they are of the same band, too."""
+    entries = entries[np.lexsort((entries["content"], entries["key"]))]
+    _, first = np.unique(entries["content"], return_index=True)
+    return entries[np.sort(first)]
+
+
+def _join_firsts(
+    group: tuple[int, Mapping[str, Iterable[Any]]], partitions: int
+) -> Iterator[tuple[int, tuple[bytes, Batch]]]:
+    _, parts = group
+    pairs = np.frombuffer(b"".join(parts["pairs"]), _PAIR)
+    if len(pairs):
+        firsts = _look_up(_joined(parts["photos"]), pairs["first"])
+        for partition, members in _parted(pairs["second"], partitions):
+            yield partition, (pairs[members].tobytes(), _take(firsts, members))
+
+
+def _join_seconds(group: tuple[int, Mapping[str, Iterable[Any]]]) -> Iterator[dict[str, Any]]:
+    _, parts = group
+    halves = list(parts["half"])
+    pairs = np.frombuffer(b"".join(half[0] for half in halves), _PAIR)
+    if not len(pairs):
+        return
+    firsts = _joined(half[1] for half in halves)
+    keys, second = np.unique(pairs["second"], return_inverse=True)
+    known = _look_up(_joined(parts["photos"]), keys)
+    ranks = np.argsort(np.argsort(pairs["first"], kind="stable"), kind="stable")  # positions in the order of the keys
+    found = NearPairs(ranks, second, pairs["distance"], pairs["detail_distance"], pairs["more"])
+    place = np.argsort(ranks)
+    for rank, second_place, distance, detail_distance, more in zip(*_nearest(found, MOST_NEIGHBOURS), strict=True):
+        sides = sorted((_side(firsts, int(place[rank])), _side(known, int(second_place))))
+        row: dict[str, Any] = {
+            "distance": int(distance),
+            "detail_distance": int(detail_distance),
+            "colour_distance": colour_distance(sides[0][1], sides[1][1]),
+            "more": bool(more),
+        }
+        for name, ((photo_id, source_uri, refresh, digits), _) in zip("ab", sides, strict=True):
+            row[f"id_{name}"], row[f"hash_{name}"] = photo_id, digits
+            row[f"source_uri_{name}"], row[f"refresh_{name}"] = source_uri, refresh
+        yield row
+
+
+def _side(batch: Batch, place: int) -> tuple[tuple[str, str, str, str], bytes]:
+    return batch[2][place], batch[1][32 * place : 32 * place + 32]
+
+
+def _joined(batches: Iterable[Batch]) -> Batch:
+    batches = list(batches)
+    return (
+        b"".join(batch[0] for batch in batches),
+        b"".join(batch[1] for batch in batches),
+        [text for batch in batches for text in batch[2]],
+    )
+
+
+def _take(batch: Batch, members: np.ndarray) -> Batch:
+    entries, colours, texts = batch
+    return (
+        np.frombuffer(entries, ENTRY)[members].tobytes(),
+        np.frombuffer(colours, "V32")[members].tobytes(),
+        [texts[member] for member in members.tolist()],
+    )
+
+
+def _look_up(batch: Batch, keys: np.ndarray) -> Batch:
+    """Returns the photos of a batch that have the keys, in their order."""
+    known = np.frombuffer(batch[0], ENTRY)["key"]
+    order = np.argsort(known, kind="stable")
+    return _take(batch, order[np.searchsorted(known, keys, sorter=order)])
+
+
+def _parted(values: np.ndarray, partitions: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Yields the positions of the values by partition; equal values are together on every machine."""
+    mixed = values * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(32)  # Knuth's multiplicative hashing
+    partition = (mixed % np.uint64(partitions)).astype(np.int64)
+    for number in np.unique(partition).tolist():
+        yield number, np.flatnonzero(partition == number)
