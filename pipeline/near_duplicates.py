@@ -20,15 +20,19 @@ from pipeline.report.columns import id_digest
 from transforms.perceptual_hash import DETAIL_BITS, HASH_BITS, colour_distance
 
 # A photo is listed with so many near-duplicates before it, the nearest: a picture that is in a catalogue ten thousand
-# times would else fill fifty million rows.
+# times would else fill fifty million rows. Nor would it be compared with all of its kind in less than fifty million
+# comparisons: of photos of the very same hash, only the first so many are compared with those after them.
 MOST_NEIGHBOURS = 32
+MOST_EQUAL = 64
 # For each of the 64 coarse bits that may differ, so many of the 256 fine ones may.
 DETAIL_PER_BIT = 6
 
 ENTRY = np.dtype([("hash", "<u8"), ("detail", "<u8", (DETAIL_BITS // 64,)), ("key", "<u8"), ("content", "<u8")])
 _PAIR = np.dtype([("first", "<u8"), ("second", "<u8"), ("distance", "u1"), ("detail_distance", "<u2"), ("more", "?")])
-_CELLS = 1 << 20  # comparisons at a time
-_PHOTOS_A_BATCH = 10_000
+_EVERY_BAND = -1
+_CELLS = 1 << 17  # comparisons at a time: a megabyte, which stays in the cache
+_MOST_WAITING = 1 << 20  # pairs
+_PHOTOS_A_BATCH = 1_000
 
 Batch = tuple[bytes, bytes, list[tuple[str, str, str, str]]]  # ENTRY of each photo, colours, (id, uri, refresh, hash)
 
@@ -40,7 +44,7 @@ class NearPairs(NamedTuple):
       first, second: int64; ``first`` < ``second``.
       distance: uint8, bits of 64 that differ.
       detail_distance: uint16, bits of 256 that differ.
-      more: bool, ``second`` is near to more entries before it than are listed.
+      more: bool, ``second`` is, or may be, near to more entries before it than are listed.
     """
 
     first: np.ndarray
@@ -67,12 +71,27 @@ def find_near_pairs(entries: np.ndarray, limit: int, most: int = MOST_NEIGHBOURS
 
 
 def find_in_band(entries: np.ndarray, band: int, limit: int, most: int) -> NearPairs:
-    """Finds the near-duplicates that agree in a band of the hash, and in none before it; see ``find_near_pairs``."""
-    values = entries["hash"] & band_mask(band, limit)
-    order = np.argsort(values, kind="stable")
-    ends = np.flatnonzero(np.diff(values[order])) + 1
-    found = [_find_in_bucket(entries, bucket, band, limit, most) for bucket in np.split(order, ends) if len(bucket) > 1]
-    return NearPairs(*(np.concatenate(parts) for parts in zip(_no_pairs(), *found, strict=True)))
+    """Finds the near-duplicates that agree in a band of the hash, and in none before it; see ``find_near_pairs``.
+
+    Args:
+      entries: all that may share their bits of the band.
+      band: 0 to ``limit``.
+      limit, most: as there.
+    """
+    if len(entries) < 2:
+        return _no_pairs()
+    found, waiting, waits = [_no_pairs()], [], 0
+    for pairs in _coarse_pairs(entries, band, limit):
+        waiting.append(pairs)
+        waits += pairs.shape[1]
+        if waits > _MOST_WAITING:
+            found.append(_confirmed(entries, np.concatenate(waiting, axis=1), band, limit, most))
+            waiting, waits = [], 0
+    if waiting:
+        found.append(_confirmed(entries, np.concatenate(waiting, axis=1), band, limit, most))
+    pairs = NearPairs(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
+    crowded = _rank_among_equal(entries["hash"]) >= MOST_EQUAL
+    return pairs._replace(more=pairs.more | crowded[pairs.second])
 
 
 def band_mask(band: int, limit: int) -> np.uint64:
@@ -80,35 +99,54 @@ def band_mask(band: int, limit: int) -> np.uint64:
     return np.uint64(sum(1 << bit for bit in range(band, HASH_BITS, limit + 1)))
 
 
-def _find_in_bucket(entries: np.ndarray, bucket: np.ndarray, band: int, limit: int, most: int) -> NearPairs:
-    """Compares all entries of a bucket, given by ascending positions, with those before them."""
-    hashes, details = entries["hash"][bucket], entries["detail"][bucket]
-    before = np.flatnonzero(_rank_among_equal(hashes, details) <= most)  # more equal ones would not be listed
-    found, step = [], max(1, _CELLS // len(before))
-    for start in range(0, len(bucket), step):
-        block = slice(start, start + step)
-        candidates = before[: np.searchsorted(before, start + step)]
-        distance = np.bitwise_count(hashes[block, None] ^ hashes[candidates])
-        row, column = np.nonzero(distance <= limit)
-        second, first = row + start, candidates[column]
-        ours = first < second
-        for earlier in range(band):  # where that band agrees too, the pair is found there
-            ours &= (hashes[first] ^ hashes[second]) & band_mask(earlier, limit) != 0
-        first, second, distance = first[ours], second[ours], distance[row[ours], column[ours]]
-        detail = np.bitwise_count(details[first] ^ details[second]).sum(axis=1, dtype=np.uint16)
-        near = detail <= DETAIL_PER_BIT * limit
-        pairs = NearPairs(first, second, distance, detail, np.zeros(len(first), bool))
-        found.append(_nearest(NearPairs(*(values[near] for values in pairs)), most))
-    first, second, *rest = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    return NearPairs(bucket[first], bucket[second], *rest)
+def _coarse_pairs(entries: np.ndarray, band: int, limit: int) -> Iterator[np.ndarray]:
+    """Yields positions of entries of a bucket that are within the limit, int64 (2, n): the earlier, the later.
+
+    All pairs of one later entry come at once. Of entries of the same hash only the first are paired with later ones.
+    """
+    hashes = entries["hash"].copy()  # contiguous
+    listed = _rank_among_equal(hashes) < MOST_EQUAL
+    values = hashes & band_mask(band, limit)
+    order = np.argsort(values, kind="stable")
+    ends = np.flatnonzero(np.diff(values[order], append=~values[order[-1:]])) + 1
+    for start, end in zip(np.r_[0, ends[:-1]].tolist(), ends.tolist(), strict=True):
+        if end - start < 2:
+            continue
+        bucket = order[start:end]  # ascending positions
+        earlier = bucket[listed[bucket]]
+        step = max(16, _CELLS // len(earlier))
+        for top in range(0, len(bucket), step):
+            later = bucket[top : top + step]
+            before = earlier[: np.searchsorted(earlier, later[-1])]
+            if not len(before):
+                continue
+            near = np.flatnonzero(np.bitwise_count(hashes[later, None] ^ hashes[before]) <= limit)
+            if len(near):
+                row, column = np.divmod(near, len(before))
+                pairs = np.stack([before[column], later[row]])
+                yield pairs[:, pairs[0] < pairs[1]]
 
 
-def _rank_among_equal(hashes: np.ndarray, details: np.ndarray) -> np.ndarray:
-    """Returns how many entries before each one are equal to it, int64 (n,)."""
-    columns = np.column_stack([hashes, details])
-    order = np.lexsort(columns.T)
-    starts = np.r_[True, (np.diff(columns[order].view(np.int64), axis=0) != 0).any(axis=1)]
+def _confirmed(entries: np.ndarray, pairs: np.ndarray, band: int, limit: int, most: int) -> NearPairs:
+    """Keeps the pairs that are of this band and near in the finer hash too, the nearest of each later entry."""
+    first, second = pairs
+    difference = entries["hash"][first] ^ entries["hash"][second]
+    kept = np.ones(len(first), bool)
+    for earlier in range(band):  # where that band agrees too, the pair is found there
+        kept &= difference & band_mask(earlier, limit) != 0
+    first, second, difference = first[kept], second[kept], difference[kept]
+    detail = np.bitwise_count(entries["detail"][first] ^ entries["detail"][second]).sum(axis=1, dtype=np.uint16)
+    near = detail <= DETAIL_PER_BIT * limit
+    distance = np.bitwise_count(difference)
+    found = NearPairs(first, second, distance, detail, np.zeros(len(first), bool))
+    return _nearest(NearPairs(*(values[near] for values in found)), most)
+
+
+def _rank_among_equal(hashes: np.ndarray) -> np.ndarray:
+    """Returns how many entries before each one have the same hash, int64 (n,)."""
+    order = np.argsort(hashes, kind="stable")
     place = np.arange(len(order))
+    starts = np.r_[True, np.diff(hashes[order]) != 0][: len(order)]
     rank = np.empty(len(order), np.int64)
     rank[order] = place - np.maximum.accumulate(np.where(starts, place, 0))
     return rank
@@ -116,7 +154,10 @@ def _rank_among_equal(hashes: np.ndarray, details: np.ndarray) -> np.ndarray:
 
 def _nearest(pairs: NearPairs, most: int) -> NearPairs:
     """Keeps of every ``second`` the nearest; sorted by ``second``, then ``first``."""
-    order = np.lexsort((pairs.first, pairs.detail_distance, pairs.distance, pairs.second))
+    # one number to sort by, which is much faster than four
+    nearness = pairs.second << 14 | pairs.distance.astype(np.int64) << 9 | pairs.detail_distance
+    order = np.argsort(pairs.first, kind="stable")
+    order = order[np.argsort(nearness[order], kind="stable")]
     second = pairs.second[order]
     starts = np.searchsorted(second, second, side="left")
     sizes = np.searchsorted(second, second, side="right") - starts
@@ -138,8 +179,9 @@ def _no_pairs() -> NearPairs:
 class FindNearDuplicates(beam.PTransform):
     """Finds the near-duplicates among all rows of a catalogue, those carried over from older runs included.
 
-    What is shuffled are packed arrays: 64 bytes a photo and band, and once a photo what its rows will say. A row
-    without hashes, of a release that had none, takes no part; of photos of the same bytes one takes part.
+    What is shuffled are packed arrays: 56 bytes a photo, where there are partitions a photo and band, and once a photo
+    what its rows will say. A row without hashes, of a release that had none, takes no part; of photos of the same
+    bytes one takes part.
 
     Args:
       limit: bits of 64 that may differ, 0 to ``MOST_DISTANCE``; below 0 nothing is looked for.
@@ -214,6 +256,9 @@ def pack(rows: Iterable[Mapping[str, Any]]) -> Batch:
 
 
 def _to_bands(batch: Batch, limit: int, partitions: int) -> Iterator[tuple[tuple[int, int], bytes]]:
+    if partitions == 1:  # one worker is quick enough, and nothing need be sent once a band
+        yield (_EVERY_BAND, 0), batch[0]
+        return
     entries = np.frombuffer(batch[0], ENTRY)
     for band in range(limit + 1):
         for partition, members in _parted(entries["hash"] & band_mask(band, limit), partitions):
@@ -230,7 +275,10 @@ def _compare(
 ) -> Iterator[tuple[int, bytes]]:
     (band, _), parts = group
     entries = _one_of_each_content(np.frombuffer(b"".join(parts), ENTRY))
-    found = find_in_band(entries, band, limit, MOST_NEIGHBOURS)
+    if band == _EVERY_BAND:
+        found = find_near_pairs(entries, limit)
+    else:
+        found = find_in_band(entries, band, limit, MOST_NEIGHBOURS)
     pairs = np.empty(len(found.first), _PAIR)
     pairs["first"], pairs["second"] = entries["key"][found.first], entries["key"][found.second]
     for name in ("distance", "detail_distance", "more"):
