@@ -24,6 +24,7 @@ def _parser() -> argparse.ArgumentParser:
     from pipeline.colour_commands import add_colour_arguments, add_reference_arguments
     from pipeline.compliance_commands import add_compliance_arguments, add_gate_arguments
     from pipeline.exporting import add_export_arguments
+    from pipeline.near_duplicate_commands import add_near_duplicate_arguments
     from pipeline.options import add_run_arguments
 
     parser = _Parser(
@@ -128,6 +129,10 @@ def _parser() -> argparse.ArgumentParser:
         subjects.add_parser("compliance", help="stored pictures against a profile's rules", allow_abbrev=False)
     )
     add_gate_arguments(subjects.add_parser("gates", help="quality gates on photos spoilt", allow_abbrev=False))
+
+    add_near_duplicate_arguments(
+        subjects.add_parser("near_duplicates", help="perceptual hashes on copies of photos", allow_abbrev=False)
+    )
 
     reference = commands.add_parser("reference", help="measure the looks for --colour_reference", allow_abbrev=False)
     add_reference_arguments(reference)

@@ -21,6 +21,7 @@ STAGE = "hash"
 HASH_BITS = 64
 DETAIL_BITS = 256
 MOST_DISTANCE = 16  # of 64 bits that may differ; beyond, hashes of different photos do
+RECOLOURED = 8.0  # colour distance beyond which a like photo shows a product of another colour
 COLOUR_SIDE = 4  # fields along each side of the frame of which the colour is kept
 
 _SIDE = 64  # pixels along each side of the picture that is hashed

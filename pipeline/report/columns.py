@@ -122,7 +122,7 @@ def read_catalogue(output: str, run: str) -> CatalogueColumns:
     refresh: collections.Counter[str] = collections.Counter()
     categories: dict[str, _Category] | None = None
     for number, part in enumerate(parts):
-        with _open(part) as file:
+        with open_table(part) as file:
             table = pq.ParquetFile(file)
             if categories is None:
                 categories = _categories(table)
@@ -181,7 +181,7 @@ def read_rows(columns: CatalogueColumns, indices: Sequence[int]) -> list[dict[st
     rows: dict[int, dict[str, Any]] = {}
     for part, members in sorted(wanted.items()):
         members.sort(key=lambda index: columns.row[index])
-        with _open(columns.parts[part]) as file:
+        with open_table(columns.parts[part]) as file:
             table = pq.ParquetFile(file)
             first = 0
             for group in range(table.num_row_groups):
@@ -201,7 +201,7 @@ def read_rejections(output: str, run: str) -> list[RejectedGroup]:
     stages: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
     kept: dict[str, list[tuple[int, dict[str, Any]]]] = collections.defaultdict(list)
     for part in table_parts(output, "rejections", run):
-        with _open(part) as file:
+        with open_table(part) as file:
             columns = ["id", "source_uri", "stage", "reason", "detail"]
             for batch in pq.ParquetFile(file).iter_batches(_BATCH, columns=columns):
                 for row in batch.to_pylist():
@@ -309,14 +309,15 @@ def _lowest(candidates: list[tuple[int, dict[str, Any]]]) -> list[tuple[int, dic
 
 def _id_batches(catalogue: Sequence[str], rejections: Sequence[str]) -> Iterator[tuple[list[str], list[str]]]:
     for part in catalogue:
-        with _open(part) as file:
+        with open_table(part) as file:
             for batch in pq.ParquetFile(file).iter_batches(_BATCH, columns=["id", "status"]):
                 yield batch.column("id").to_pylist(), batch.column("status").to_pylist()
     for part in rejections:
-        with _open(part) as file:
+        with open_table(part) as file:
             for batch in pq.ParquetFile(file).iter_batches(_BATCH, columns=["id"]):
                 yield batch.column("id").to_pylist(), ["rejected"] * batch.num_rows
 
 
-def _open(path: str):
+def open_table(path: str):
+    """Opens a file of a table to be read."""
     return FileSystems.open(path.removeprefix("file://"), compression_type=CompressionTypes.UNCOMPRESSED)

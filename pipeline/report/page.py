@@ -13,6 +13,7 @@ import jinja2
 from markupsafe import Markup
 
 from pipeline.report import sections, selection
+from pipeline.report.alike import near_duplicates
 from pipeline.report.changes import compare
 from pipeline.report.columns import read_catalogue, read_rejections, read_rows
 from pipeline.report.thumbnails import LARGEST_SIDE, LEVELS, Thumbnail
@@ -61,6 +62,7 @@ def build_report(
     )
     rejections = read_rejections(output, run)
     changes = compare(output, run, run_json, previous_run) if previous_run else None
+    alike = near_duplicates(output, run, read_source or (lambda row: None))
     page = functools.partial(
         _template().render,
         **sections.header(run, run_json, columns, rejections, changes, previous_run),
@@ -68,6 +70,7 @@ def build_report(
         charts=sections.distributions(columns),
         stages=sections.stages(run_json),
         provenance=sections.provenance(run_json),
+        alike=alike,
     )
     while True:
         unfilled = [[_UNFILLED if picture.image else None for picture in tile.pictures] for tile in tiles]
