@@ -13,10 +13,11 @@ from typing import Any, NamedTuple
 
 import apache_beam as beam
 import numpy as np
-from apache_beam.transforms.window import GlobalWindow
-from apache_beam.utils.windowed_value import WindowedValue
+import pyarrow as pa
 
 from pipeline.report.columns import id_digest
+from pipeline.sinks import storage
+from pipeline.sinks.tables import ShardSummary, part_name, read_part
 from transforms.perceptual_hash import DETAIL_BITS, HASH_BITS, colour_distance
 
 # A photo is listed with so many near-duplicates before it, the nearest: a picture that is in a catalogue ten thousand
@@ -32,9 +33,10 @@ _PAIR = np.dtype([("first", "<u8"), ("second", "<u8"), ("distance", "u1"), ("det
 _EVERY_BAND = -1
 _CELLS = 1 << 17  # comparisons at a time: a megabyte, which stays in the cache
 _MOST_WAITING = 1 << 20  # pairs
-_PHOTOS_A_BATCH = 1_000
+_TEXTS = ("id", "source_uri", "refresh", "perceptual_hash")
+_HASHES = ("perceptual_hash", "perceptual_detail", "perceptual_colours")
 
-Batch = tuple[bytes, bytes, list[tuple[str, str, str, str]]]  # ENTRY of each photo, colours, (id, uri, refresh, hash)
+Batch = tuple[bytes, bytes, list[tuple[str, ...]]]  # ENTRY of each photo, colours, its _TEXTS
 
 
 class NearPairs(NamedTuple):
@@ -89,9 +91,9 @@ def find_in_band(entries: np.ndarray, band: int, limit: int, most: int) -> NearP
             waiting, waits = [], 0
     if waiting:
         found.append(_confirmed(entries, np.concatenate(waiting, axis=1), band, limit, most))
-    pairs = NearPairs(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
+    whole = NearPairs(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
     crowded = _rank_among_equal(entries["hash"]) >= MOST_EQUAL
-    return pairs._replace(more=pairs.more | crowded[pairs.second])
+    return whole._replace(more=whole.more | crowded[whole.second])
 
 
 def band_mask(band: int, limit: int) -> np.uint64:
@@ -177,13 +179,17 @@ def _no_pairs() -> NearPairs:
 
 
 class FindNearDuplicates(beam.PTransform):
-    """Finds the near-duplicates among all rows of a catalogue, those carried over from older runs included.
+    """Finds the near-duplicates in a run's catalogue table, among all its rows, whichever run made them.
 
     What is shuffled are packed arrays: 56 bytes a photo, where there are partitions a photo and band, and once a photo
     what its rows will say. A row without hashes, of a release that had none, takes no part; of photos of the same
     bytes one takes part.
 
+    Applied to the ``ShardSummary`` of each file of the table, which is read again when it is written.
+
     Args:
+      output: the output folder.
+      run: the run's name.
       limit: bits of 64 that may differ, 0 to ``MOST_DISTANCE``; below 0 nothing is looked for.
       partitions: pieces of every band that may be searched side by side.
 
@@ -191,15 +197,17 @@ class FindNearDuplicates(beam.PTransform):
       Rows of ``NEAR_DUPLICATES_SCHEMA``, in no order.
     """
 
-    def __init__(self, limit: int, partitions: int):
+    def __init__(self, output: str, run: str, limit: int, partitions: int):
         super().__init__()
+        self._output = output
+        self._run = run
         self._limit = limit
         self._partitions = partitions
 
-    def expand(self, rows):
+    def expand(self, summaries):
         if self._limit < 0:
-            return rows.pipeline | beam.Create([], reshuffle=False)
-        batches = rows | "PackHashes" >> beam.ParDo(_PackHashes())  # Batch
+            return summaries.pipeline | beam.Create([], reshuffle=False)
+        batches = summaries | "ReadHashes" >> beam.Map(_read_hashes, self._output, self._run)  # Batch
         pairs = (
             batches
             | "ToBands" >> beam.FlatMap(_to_bands, self._limit, self._partitions)  # ((band, partition), entries)
@@ -219,40 +227,31 @@ class FindNearDuplicates(beam.PTransform):
         )
 
 
-class _PackHashes(beam.DoFn):
-    """Packs the rows of a bundle."""
-
-    def start_bundle(self):
-        self._rows: list[Mapping[str, Any]] = []
-
-    def process(self, row: Mapping[str, Any]) -> Iterator[Batch]:
-        if row["perceptual_hash"] is None:
-            return
-        self._rows.append(row)
-        if len(self._rows) == _PHOTOS_A_BATCH:
-            yield pack(self._rows)
-            self._rows = []
-
-    def finish_bundle(self):
-        if self._rows:
-            window = GlobalWindow()
-            yield WindowedValue(pack(self._rows), window.max_timestamp(), (window,))
-            self._rows = []
+def _read_hashes(summary: ShardSummary, output: str, run: str) -> Batch:
+    part = storage.join("catalogue", run, part_name(summary.shard, summary.shards))
+    return pack(read_part(output, part, [*_TEXTS, *_HASHES[1:], "source_sha256"]))
 
 
-def pack(rows: Iterable[Mapping[str, Any]]) -> Batch:
-    """Returns what is needed of catalogue rows that have hashes, as few objects."""
-    rows = list(rows)
-    entries = np.zeros(len(rows), ENTRY)
-    for name, column, size in (("hash", "perceptual_hash", 8), ("content", "source_sha256", 8)):
-        digits = "".join(row[column][: 2 * size] for row in rows)
-        entries[name] = np.frombuffer(bytes.fromhex(digits), ">u8")
-    details = np.frombuffer(bytes.fromhex("".join(row["perceptual_detail"] for row in rows)), "<u8")
-    entries["detail"] = details.reshape(len(rows), -1)
-    entries["key"] = [id_digest(row["id"]) for row in rows]
-    colours = bytes.fromhex("".join(row["perceptual_colours"] for row in rows))
-    texts = [(row["id"], row["source_uri"], row["refresh"], row["perceptual_hash"]) for row in rows]
+def pack(rows: pa.Table) -> Batch:
+    """Returns what is needed of catalogue rows that have hashes, as few objects.
+
+    Args:
+      rows: the columns of the catalogue that tell of photos and their looks.
+    """
+    rows = rows.filter(rows.column("perceptual_hash").is_valid())
+    hashes, details, colours = (_bytes_of(rows.column(name).to_pylist()) for name in _HASHES)
+    entries = np.zeros(rows.num_rows, ENTRY)
+    entries["hash"] = np.frombuffer(hashes, "<u8")
+    entries["detail"] = np.frombuffer(details, "<u8").reshape(-1, DETAIL_BITS // HASH_BITS)
+    digests = [digest[:16] for digest in rows.column("source_sha256").to_pylist()]
+    entries["content"] = np.frombuffer(_bytes_of(digests), "<u8")
+    texts = list(zip(*(rows.column(name).to_pylist() for name in _TEXTS), strict=True))
+    entries["key"] = [id_digest(text[0]) for text in texts]
     return entries.tobytes(), colours, texts
+
+
+def _bytes_of(digits: Iterable[str]) -> bytes:
+    return bytes.fromhex("".join(digits))
 
 
 def _to_bands(batch: Batch, limit: int, partitions: int) -> Iterator[tuple[tuple[int, int], bytes]]:
@@ -331,7 +330,7 @@ def _join_seconds(group: tuple[int, Mapping[str, Iterable[Any]]]) -> Iterator[di
         yield row
 
 
-def _side(batch: Batch, place: int) -> tuple[tuple[str, str, str, str], bytes]:
+def _side(batch: Batch, place: int) -> tuple[tuple[str, ...], bytes]:
     return batch[2][place], batch[1][32 * place : 32 * place + 32]
 
 

@@ -85,7 +85,7 @@ def scaled(image: np.ndarray, factor: float) -> np.ndarray:
 
 def toned(image: np.ndarray, gain: float | tuple[float, float, float], offset: float = 0) -> np.ndarray:
     """Multiplies the levels, clipped."""
-    return np.clip(image * np.float32(gain) + offset, 0, 255).astype(np.uint8)
+    return np.clip(image * np.asarray(gain, np.float32) + offset, 0, 255).astype(np.uint8)
 
 
 def lettered(image: np.ndarray, text: str, size: float, draw: np.random.Generator) -> np.ndarray:

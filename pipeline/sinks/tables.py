@@ -254,7 +254,9 @@ class _WriteShard(beam.DoFn):
         self._check_unique(table)
         content = encode_table(table)
         stored = storage.write_bytes(
-            storage.join(self._folder, part_name(shard, self._shards)), content, media_type="application/vnd.apache.parquet"
+            storage.join(self._folder, part_name(shard, self._shards)),
+            content,
+            media_type="application/vnd.apache.parquet",
         )
         yield ShardSummary(
             table=self._table,
@@ -269,7 +271,7 @@ class _WriteShard(beam.DoFn):
         )
 
     def _check_unique(self, table: pa.Table) -> None:
-        twice = pa.array([True] * max(0, table.num_rows - 1))
+        twice = pa.array([True] * max(0, table.num_rows - 1), pa.bool_())
         for name in self._key:
             values = table.column(name)
             twice = pc.and_(twice, pc.equal(values.slice(1), values.slice(0, max(0, len(values) - 1))))

@@ -4,6 +4,7 @@ import random
 
 import apache_beam as beam
 import numpy as np
+import pyarrow as pa
 import pytest
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.testing.util import assert_that
@@ -22,6 +23,8 @@ from pipeline.records import NEAR_DUPLICATES_KEY, NEAR_DUPLICATES_SCHEMA
 from pipeline.sinks.tables import WriteTable, read_table
 
 _RUN = "20261122T223000Z-3f9a1c"
+_COLUMNS = "id source_uri source_sha256 refresh perceptual_hash perceptual_detail perceptual_colours"
+_CATALOGUE = pa.schema([(name, pa.string()) for name in _COLUMNS.split()])
 
 
 def _flipped(value, bits, draw, width=64):
@@ -117,9 +120,8 @@ def _row(name, code, detail, content=None, refresh="new", colours=bytes(32)):
         "source_sha256": hashlib.sha256((content or name).encode()).hexdigest(),
         "refresh": refresh,
         "perceptual_hash": None if code is None else f"{code:016x}",
-        "perceptual_detail": f"{detail:064x}",
-        "perceptual_colours": colours.hex(),
-        "status": "ready",
+        "perceptual_detail": None if code is None else f"{detail:064x}",
+        "perceptual_colours": None if code is None else colours.hex(),
     }
 
 
@@ -137,7 +139,8 @@ def _rows():
 
 def _write(output, rows, limit=8, partitions=1, shards=2, **runner):
     with beam.Pipeline(runner=FnApiRunner(**runner)) as p:
-        near = p | beam.Create(rows) | FindNearDuplicates(limit, partitions)
+        catalogue = p | beam.Create(rows) | "Catalogue" >> WriteTable(str(output), "catalogue", _RUN, _CATALOGUE, 3)
+        near = catalogue | FindNearDuplicates(str(output), _RUN, limit, partitions)
         _ = near | WriteTable(str(output), "near_duplicates", _RUN, NEAR_DUPLICATES_SCHEMA, shards, NEAR_DUPLICATES_KEY)
     return read_table(str(output), "near_duplicates", _RUN).to_pylist()
 
@@ -212,4 +215,5 @@ def test_crowd_is_capped_across_bands_and_partitions(tmp_path):
         assert sum(seen.values()) == (len(rows) - MOST_NEIGHBOURS - 1) * MOST_NEIGHBOURS
 
     with beam.Pipeline(runner=FnApiRunner()) as p:
-        assert_that(p | beam.Create(rows) | FindNearDuplicates(8, 3), check)
+        catalogue = p | beam.Create(rows) | WriteTable(str(tmp_path), "catalogue", _RUN, _CATALOGUE, 2)
+        assert_that(catalogue | FindNearDuplicates(str(tmp_path), _RUN, 8, 3), check)

@@ -1,6 +1,7 @@
 import json
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -46,7 +47,7 @@ def test_what_is_measured_is_what_a_run_lists(seed, limit):
         {"id": str(i), "source_uri": "", "source_sha256": f"{i:064x}", "refresh": "new", **vars(h)}
         for i, h in enumerate(hashes)
     ]
-    found = find_near_pairs(np.frombuffer(pack(rows)[0], ENTRY), limit)
+    found = find_near_pairs(np.frombuffer(pack(pa.Table.from_pylist(rows))[0], ENTRY), limit)
     assert set(zip(found.first.tolist(), found.second.tolist(), strict=True)) == expected
 
 
