@@ -43,7 +43,7 @@ _CONTACT = 0.01
 _CONTACT_PIXELS = 3
 # The smallest product, longest side against the photo's, that a reduced decode must not make softer.
 _SMALLEST_SHARP_PRODUCT = 0.4
-_BAND_ROWS = 32
+_BAND_ROWS = 64
 # The matte of such a photo is not to be trusted with the product's axis.
 _NOT_TURNED = frozenset(
     (

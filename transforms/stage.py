@@ -8,6 +8,7 @@ from typing import Any
 
 import apache_beam as beam
 
+from transforms.memory import keep_freed_memory
 from transforms.reasons import PhotoError, RejectReason
 
 REJECTED = "rejected"
@@ -17,6 +18,9 @@ class _PhotoDoFn(beam.DoFn):
     def __init__(self, stage: str, function: Callable[[Any], Any]):
         self._stage = stage
         self._function = function
+
+    def setup(self):
+        keep_freed_memory()
 
     def process(self, photo):
         started = time.perf_counter()
