@@ -255,7 +255,7 @@ def _draw(
             _shade(image[region], _faded(taken, cut)[inside_y, inside_x])
     for rows in _bands(opacity.shape[0]):
         under = image[region][rows]
-        ground = cv2.subtract(OPAQUE, opacity[rows])
+        ground = OPAQUE - opacity[rows]
         if profile.has_plain_ground and set(profile.background) == {255}:
             showing = [ground] * 3
         else:
@@ -333,11 +333,11 @@ def resample(
     # 16 bits with room above: exact for opaque pixels, at half the memory of floats
     scaled = cv2.multiply(colours, cv2.merge([alpha] * 4), scale=STEPS / 255, dtype=cv2.CV_16U)
     scaled = cv2.resize(scaled, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
-    *premultiplied, opacity = cv2.split(scaled)
+    red, green, blue, opacity = (np.asarray(plane) for plane in cv2.split(scaled))
     if not shrinks:
         for rows in _bands(height):
-            _clamp([plane[rows] for plane in premultiplied], opacity[rows])
-    return *premultiplied, opacity
+            _clamp([red[rows], green[rows], blue[rows]], opacity[rows])
+    return red, green, blue, opacity
 
 
 def _clamp(premultiplied: list[np.ndarray], opacity: np.ndarray) -> None:

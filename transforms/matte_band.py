@@ -196,11 +196,12 @@ def _decide(
     models.reshape(-1, 4)[where], doubt.reshape(-1, 2)[where, 0] = model.T, trust
 
     size = 2 * width, 2 * height
-    models, doubt = cv2.resize(models, size), cv2.resize(doubt, size)
-    fine = models[..., 0].copy()
+    wide = cv2.resize(models, size)
+    fine = wide[..., 0].copy()
     for index, channel in enumerate(channels, 1):
-        fine += models[..., index] * channel
-    fine = doubt[..., 1] + doubt[..., 0] * (np.clip(fine, 0, 1) - doubt[..., 1])
+        fine += wide[..., index] * channel
+    trusted, said = cv2.split(cv2.resize(doubt, size))
+    fine = said + trusted * (np.clip(fine, 0, 1) - said)
     small = cv2.resize(fine, (width, height), interpolation=cv2.INTER_AREA)
     _clear_specks(fine, _find_specks(small, mask, product, ground, reach))
     return fine
