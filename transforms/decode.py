@@ -13,12 +13,23 @@ import io
 import apache_beam as beam
 import cv2
 import numpy as np
-from PIL import BmpImagePlugin, GifImagePlugin, Image, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
+from PIL import (
+    AvifImagePlugin,
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
 
 from transforms import icc
+from transforms.bare_file import bare_file, count_scans, exif_orientation, png_without_profile
 from transforms.image_format import ends_early, jpeg_scan_data, sniff_format, webp_frame_size
 from transforms.reasons import PhotoError, RejectReason
 from transforms.stage import PhotoStage
+from transforms.tiff_directory import tiff_entries
 
 # The plugins are called directly: Image.open() would guess the format a second time and guard the size of the
 # picture with a limit of its own, which is a global of the process.
@@ -26,10 +37,17 @@ _PLUGINS = {
     "jpeg": JpegImagePlugin.JpegImageFile,
     "png": PngImagePlugin.PngImageFile,
     "webp": WebPImagePlugin.WebPImageFile,
+    "avif": AvifImagePlugin.AvifImageFile,
     "tiff": TiffImagePlugin.TiffImageFile,
     "bmp": BmpImagePlugin.BmpImageFile,
     "gif": GifImagePlugin.GifImageFile,
 }
+try:
+    from pillow_heif.as_plugin import HeifImageFile
+
+    _PLUGINS["heic"] = HeifImageFile
+except ImportError:  # the extra "heif" is not installed: such photos are refused by name
+    pass
 _CV2_REDUCED = {
     1: cv2.IMREAD_COLOR,
     2: cv2.IMREAD_REDUCED_COLOR_2,
@@ -37,9 +55,15 @@ _CV2_REDUCED = {
     8: cv2.IMREAD_REDUCED_COLOR_8,
 }
 _DEEP_MODES = {"I", "F", "I;16", "I;16L", "I;16B", "I;16N"}
-_ORIENTATION_TAG = 0x0112
-# A progressive JPEG may go over its pixels once a scan; photographs have about ten scans, bombs thousands.
+# A progressive JPEG goes over its pixels once a scan; photographs have about ten scans, bombs thousands.
 _MAX_JPEG_SCANS = 100
+_FEW_JPEG_SCANS = 20
+_MAX_SCANNED_PIXELS = 64_000_000
+# What unpacks to more than a phone's photo ought to hold something of one. Flat pictures pack 1,000 times in PNG, 500
+# times in JPEG, without limit in WebP and AVIF; photos 3 to 100 times, on plain white and in the newer formats more.
+_ORDINARY_PIXELS = 16_000_000
+_MAX_PACKING = {"webp": 1_000, "avif": 2_000, "heic": 2_000}
+_MAX_PACKING_ELSE = 300
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +111,8 @@ def decode(content: bytes, *, limits: DecodeLimits | None = None, wanted: int | 
     """Decodes a photo file: the first frame or page, upright, in sRGB.
 
     Args:
-      content: the whole file: JPEG, PNG, WebP, TIFF, BMP or GIF, recognised by its bytes.
+      content: the whole file: JPEG, PNG, WebP, AVIF, TIFF, BMP, GIF, or HEIC with the extra ``heif`` installed,
+        recognised by its bytes.
       limits: what is too large or too small; ``DecodeLimits()`` if None.
       wanted: longest side in pixels that is needed at least; a larger picture may come at 1/2, 1/4 or 1/8 of its
         size. None for full size. Pictures with alpha always come at full size, lest hidden colours bleed.
@@ -107,6 +132,9 @@ def decode(content: bytes, *, limits: DecodeLimits | None = None, wanted: int | 
         detail = f"the file has {len(content)} bytes; the limit is {limits.max_bytes} bytes"
         raise PhotoError(RejectReason.TOO_LARGE, detail)
     image_format = sniff_format(content)
+    if image_format not in _PLUGINS:
+        detail = "the file is an image of the format HEIC/HEIF, which is read only with the extra heif: packshot[heif]"
+        raise PhotoError(RejectReason.UNSUPPORTED_FORMAT, detail)
     try:
         return _decode(content, image_format, limits, wanted)
     except PhotoError:
@@ -123,17 +151,18 @@ def decode(content: bytes, *, limits: DecodeLimits | None = None, wanted: int | 
 
 def _decode(content: bytes, image_format: str, limits: DecodeLimits, wanted: int | None) -> Decoded:
     if image_format == "webp":  # its reader sets memory aside for the whole canvas on opening
-        _check_size(*webp_frame_size(content), limits)
+        _check_size(*webp_frame_size(content), len(content), image_format, limits)
+    content, orientation = bare_file(content, image_format)
     try:
         frame = _PLUGINS[image_format](io.BytesIO(content))
     except (SyntaxError, ValueError, OSError, Image.DecompressionBombError) as error:
-        if image_format == "png" and (slim := _without_png_extras(content)) != content:
-            return _decode(slim, image_format, limits, wanted)
+        if image_format == "png" and (plain := png_without_profile(content)) != content:
+            return _decode(plain, image_format, limits, wanted)
         if image_format == "tiff":
             return _decode_tiff_with_cv2(content, limits, wanted, error)
         raise
     width, height = frame.size
-    _check_size(width, height, limits)
+    _check_size(width, height, len(content), image_format, limits)
     profile = frame.info.get("icc_profile")
     if not isinstance(profile, bytes) or len(profile) > limits.max_profile_bytes:
         profile = None
@@ -142,6 +171,10 @@ def _decode(content: bytes, image_format: str, limits: DecodeLimits, wanted: int
     factor = _reduction(max(width, height), wanted)
     if image_format == "jpeg":
         image = _decode_jpeg(content, frame, profile, factor)
+    elif image_format == "bmp" and frame.tile and frame.tile[0].codec_name == "bmp_rle":
+        image = _read_with_cv2(content, cv2.IMREAD_COLOR)  # Pillow unpacks run lengths byte by byte in Python
+        if image.shape[:2] != (height, width):
+            raise ValueError("the decoder found another size than the header gives")
     else:
         frame.load()
         width, height = frame.size
@@ -149,8 +182,8 @@ def _decode(content: bytes, image_format: str, limits: DecodeLimits, wanted: int
         image = np.asarray(icc.picture_to_srgb(picture, profile))
         if image_format == "bmp" and alpha is not None and not alpha.any():
             alpha = None  # four bytes a pixel, of which the writer left the fourth unused
-    # The TIFF reader turns its pictures itself.
-    orientation = 1 if image_format == "tiff" else _orientation(frame)
+    if image_format in ("webp", "avif"):  # of AVIF, Pillow words the container's own turns as EXIF; HEIC comes upright
+        orientation = exif_orientation(frame.info.get("exif") or b"")
     return _finish(image, alpha, width, height, image_format, orientation, factor)
 
 
@@ -174,7 +207,7 @@ def _finish(
     return Decoded(_upright(image, orientation), alpha, width, height, image_format)
 
 
-def _check_size(width: int, height: int, limits: DecodeLimits) -> None:
+def _check_size(width: int, height: int, size: int, image_format: str, limits: DecodeLimits) -> None:
     if width < 1 or height < 1:
         raise PhotoError(RejectReason.CORRUPT, f"the header gives the picture {width} x {height} pixels")
     if width * height > limits.max_pixels:
@@ -185,6 +218,10 @@ def _check_size(width: int, height: int, limits: DecodeLimits) -> None:
     if min(width, height) < limits.min_side:
         detail = f"the picture has {width} x {height} pixels; each side must have at least {limits.min_side}"
         raise PhotoError(RejectReason.TOO_SMALL, detail)
+    most = _MAX_PACKING.get(image_format, _MAX_PACKING_ELSE)
+    if width * height > _ORDINARY_PIXELS and 3 * width * height > most * size:
+        detail = f"{size} bytes unpack to {width} x {height} pixels, more than {most} times as much; photos do not"
+        raise PhotoError(RejectReason.TOO_LARGE, detail)
 
 
 def _reduction(longest: int, wanted: int | None) -> int:
@@ -192,20 +229,6 @@ def _reduction(longest: int, wanted: int | None) -> int:
     if wanted is None:
         return 1
     return next((factor for factor in (8, 4, 2) if -(-longest // factor) >= wanted), 1)
-
-
-def _orientation(frame: Image.Image) -> int:
-    """Returns the EXIF orientation, 1 to 8; a missing, nonsensical or broken one is 1."""
-    data = frame.info.get("exif")
-    if not isinstance(data, bytes):
-        return 1
-    exif = Image.Exif()
-    try:
-        exif.load(data)
-        value = exif.get(_ORIENTATION_TAG, 1)
-    except Exception:  # metadata that cannot be read must not cost the picture
-        return 1
-    return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
 def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
@@ -230,9 +253,13 @@ def _decode_jpeg(content: bytes, frame: Image.Image, profile: bytes | None, fact
     start, end = jpeg_scan_data(content)
     if end < 0:  # where a stopped download left zeros for the rest, the decoders see no error
         raise OSError("the end of the image is missing")
-    scans = content.count(b"\xff\xda", start, end)
-    if scans > _MAX_JPEG_SCANS:
-        raise PhotoError(RejectReason.CORRUPT, f"the JPEG has {scans} scans; pictures have {_MAX_JPEG_SCANS} at most")
+    scans = count_scans(content, start, _FEW_JPEG_SCANS)
+    if scans > _FEW_JPEG_SCANS:
+        most = max(min(_MAX_JPEG_SCANS, _MAX_SCANNED_PIXELS // (frame.width * frame.height)), _FEW_JPEG_SCANS)
+        scans = count_scans(content, start, most)
+        if scans > most:
+            detail = f"the JPEG has more than {most} scans of {frame.width} x {frame.height} pixels; photos have fewer"
+            raise PhotoError(RejectReason.CORRUPT, detail)
     managed = frame.mode == "CMYK" or icc.changes_colours(profile, frame.mode)
     read = _read_jpeg_with_pillow if managed else _read_jpeg_with_cv2
     pixels = read(content, factor)
@@ -244,8 +271,11 @@ def _decode_jpeg(content: bytes, frame: Image.Image, profile: bytes | None, fact
 
 
 def _read_jpeg_with_cv2(content: bytes, factor: int) -> np.ndarray:
-    flags = _CV2_REDUCED[factor] | cv2.IMREAD_IGNORE_ORIENTATION
-    pixels = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
+    return _read_with_cv2(content, _CV2_REDUCED[factor])
+
+
+def _read_with_cv2(content: bytes, flags: int) -> np.ndarray:
+    pixels = cv2.imdecode(np.frombuffer(content, np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)
     if pixels is None:
         raise OSError("the decoder gave up")
     return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
@@ -307,31 +337,13 @@ def _to_8_bits(values: np.ndarray) -> np.ndarray:
     return np.clip(values * (255.0 / top) + 0.5, 0, 255).astype(np.uint8)
 
 
-def _without_png_extras(content: bytes) -> bytes:
-    """Returns a PNG with only the chunks that its pixels need: a broken text or profile must not cost the picture."""
-    kept, at = [content[:8]], 8
-    while at + 12 <= len(content):
-        end = at + 12 + int.from_bytes(content[at : at + 4], "big")
-        if content[at + 4 : at + 8] in (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"eXIf"):
-            kept.append(content[at:end])
-        at = end
-    return b"".join(kept)
-
-
 def _decode_tiff_with_cv2(content: bytes, limits: DecodeLimits, wanted: int | None, error: Exception) -> Decoded:
     """Decodes the TIFFs that Pillow has no mode for, such as floating-point RGB."""
-    tags = TiffImagePlugin.ImageFileDirectory_v2(content[:8])
-    stream = io.BytesIO(content)
-    stream.seek(tags.next)
-    tags.load(stream)
-    width, height = tags.get(256), tags.get(257)
-    if not isinstance(width, int) or not isinstance(height, int):
+    entries = {entry.tag: entry.integers(content, 1) for entry in tiff_entries(content)}
+    width, height, orientation = (sum(entries.get(tag, ())) for tag in (256, 257, 274))
+    if not width or not height:
         raise error
-    _check_size(width, height, limits)
-    tile = tags.get(322, 0) * tags.get(323, 0)
-    if tile > limits.max_pixels:
-        detail = f"a tile of the picture has {tile} pixels; the limit is {limits.max_pixels} pixels"
-        raise PhotoError(RejectReason.TOO_LARGE, detail)
+    _check_size(width, height, len(content), "tiff", limits)
     values = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     if values is None or values.shape[:2] != (height, width):
         raise error
@@ -340,7 +352,6 @@ def _decode_tiff_with_cv2(content: bytes, limits: DecodeLimits, wanted: int | No
     if pixels.ndim == 3 and pixels.shape[2] == 4:
         pixels, alpha = pixels[:, :, :3], pixels[:, :, 3].copy()
     image = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB if pixels.ndim == 3 else cv2.COLOR_GRAY2RGB)
-    orientation = tags.get(_ORIENTATION_TAG, 1)
     orientation = orientation if orientation in range(1, 9) else 1
     return _finish(image, alpha, width, height, "tiff", orientation, _reduction(max(width, height), wanted))
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import struct
 
-from PIL import TiffImagePlugin
-
 from transforms.reasons import PhotoError, RejectReason
+from transforms.tiff_directory import tiff_entries
 
-READABLE_FORMATS = ("jpeg", "png", "webp", "tiff", "bmp", "gif")
+READABLE_FORMATS = ("jpeg", "png", "webp", "avif", "heic", "tiff", "bmp", "gif")
 
 _READABLE = (
     (b"\xff\xd8\xff", "jpeg"),
@@ -55,8 +53,8 @@ _BMP_HEADERS = {12, 16, 40, 52, 56, 64, 108, 124}
 # Camera raw files are TIFF by structure, and their first picture is but a thumbnail.
 _DNG_VERSION_TAG = 50706
 _CFA_PATTERN_TAGS = (33421, 33422)
-_TIFF_TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 _NEW_SUBFILE_TAG, _MAKE_TAG, _SUB_IFDS_TAG = 254, 271, 330
+_MOST_STRIPS = 1 << 16
 _RAW_MAKERS = ("NIKON", "SONY", "PENTAX", "HASSELBLAD", "SAMSUNG", "EPSON")
 
 
@@ -86,7 +84,7 @@ def sniff_format(content: bytes) -> str:
         if content.startswith(magic):
             raise _unsupported(name)
     if content[4:8] == b"ftyp":
-        _refuse_iso_media(content)
+        return _iso_media_format(content)
     if content[:1] == b"P" and content[1:2] in b"1234567fF" and content[2:3].isspace():
         raise _unsupported("PNM or PFM")
     raise PhotoError(RejectReason.NOT_AN_IMAGE, f"the file is {_what_else(content)}, not an image")
@@ -151,13 +149,14 @@ def jpeg_scan_data(content: bytes) -> tuple[int, int]:
 
 
 def _tiff_ends_early(content: bytes) -> bool:
-    tags = _tiff_tags(content)
-    if _is_classic_tiff(content) and _tiff_values_end(content) > len(content):
+    entries = {entry.tag: entry for entry in tiff_entries(content)}
+    if max((e.start + e.size for e in entries.values()), default=0) > len(content):
         return True
     for offsets, counts in ((273, 279), (324, 325)):
-        ends = [a + n for a, n in zip(tags.get(offsets, ()), tags.get(counts, ()), strict=False)]
-        if ends and max(ends) > len(content):
-            return True
+        if offsets in entries and counts in entries:
+            starts, sizes = (entries[tag].integers(content, _MOST_STRIPS) for tag in (offsets, counts))
+            if any(start + size > len(content) for start, size in zip(starts, sizes, strict=False)):
+                return True
     return False
 
 
@@ -168,72 +167,50 @@ _ENDS_EARLY = {
     "webp": lambda content: _u32(content, 4) + 8 > len(content),
     "bmp": lambda content: max(_u32(content, 2), _u32(content, 10)) > len(content),
     "gif": lambda content: not content.rstrip(b"\0").endswith(b";"),
+    "avif": lambda content: _iso_media_end(content) > len(content),
+    "heic": lambda content: _iso_media_end(content) > len(content),
 }
 
 
-def _tiff_tags(content: bytes) -> TiffImagePlugin.ImageFileDirectory_v2:
-    """Returns the first directory of a TIFF file.
-
-    Raises:
-      IndexError, struct.error: the file ends before its directory does.
-    """
-    classic = _is_classic_tiff(content)
-    directory = TiffImagePlugin.ImageFileDirectory_v2(content[: 8 if classic else 16])
-    if classic:
-        _tiff_values_end(content)
-    stream = io.BytesIO(content)
-    stream.seek(directory.next)
-    directory.load(stream)
-    return directory
-
-
-def _is_classic_tiff(content: bytes) -> bool:
-    """Whether offsets have 32 bits; in a BigTIFF they have 64."""
-    return content[2:4] in (b"*\0", b"\0*")
-
-
-def _tiff_values_end(content: bytes) -> int:
-    """Returns where the last value of the first directory of a classic TIFF file ends (TIFF 6.0, section 2).
-
-    Raises:
-      struct.error: the file ends before its directory does.
-    """
-    order = "<" if content[:1] == b"I" else ">"
-    (start,) = struct.unpack_from(order + "I", content, 4)
-    (entries,) = struct.unpack_from(order + "H", content, start)
-    end = 0
-    for entry in range(start + 2, start + 2 + 12 * entries, 12):
-        _, kind, count, value = struct.unpack_from(order + "HHII", content, entry)
-        size = count * _TIFF_TYPE_BYTES.get(kind, 0)
-        if size > 4:
-            end = max(end, value + size)
-    return end
+def _iso_media_end(content: bytes) -> int:
+    """Returns where the last top-level box ends (ISO 14496-12, 4.2)."""
+    at = 0
+    while at < len(content):
+        size, kind = struct.unpack_from(">I4s", content, at)
+        if size == 1:
+            (size,) = struct.unpack_from(">Q", content, at + 8)
+        if size < 8:  # 0: to the end of the file; else damage
+            return at if size else len(content)
+        at += size
+    return at
 
 
 def _refuse_raw(content: bytes) -> None:
     if content[8:10] == b"CR":
         raise _unsupported("Canon raw (CR2)")
     try:
-        tags = _tiff_tags(content)
-        if _DNG_VERSION_TAG in tags:
+        entries = {entry.tag: entry for entry in tiff_entries(content)}
+        if _DNG_VERSION_TAG in entries:
             raise _unsupported("raw (DNG)")
-        maker = str(tags.get(_MAKE_TAG, "")).upper()
-        raw = tags.get(_NEW_SUBFILE_TAG) == 1 and _SUB_IFDS_TAG in tags and maker.startswith(_RAW_MAKERS)
-        if raw or any(tag in tags for tag in _CFA_PATTERN_TAGS):
+        maker = ""
+        if make := entries.get(_MAKE_TAG):
+            maker = content[make.start : make.start + min(make.size, 80)].rstrip(b"\0").decode("latin-1").upper()
+        subfile = entries[_NEW_SUBFILE_TAG].integers(content, 1) if _NEW_SUBFILE_TAG in entries else ()
+        raw = subfile == (1,) and _SUB_IFDS_TAG in entries and maker.startswith(_RAW_MAKERS)
+        if raw or any(tag in entries for tag in _CFA_PATTERN_TAGS):
             raise _unsupported(f"raw (of a {maker.strip() or 'digital'} camera)")
-    except PhotoError:
-        raise
-    except Exception:  # a damaged directory: the decoder will say so
+    except struct.error:  # a damaged directory: the decoder will say so
         return
 
 
-def _refuse_iso_media(content: bytes) -> None:
+def _iso_media_format(content: bytes) -> str:
+    """Tells the formats of ISO base media files by their brands (ISO 14496-12, 4.3)."""
     end = min(max(_u32_big(content, 0), 12), 256)
     brands = {content[i : i + 4] for i in (8, *range(16, end, 4))}
     if brands & {b"avif", b"avis"}:
-        raise _unsupported("AVIF")
+        return "avif"
     if brands & _HEIF_BRANDS:
-        raise _unsupported("HEIC/HEIF")
+        return "heic"
     if b"crx " in brands:
         raise _unsupported("Canon raw (CR3)")
     raise PhotoError(RejectReason.NOT_AN_IMAGE, "the file is an MP4 or QuickTime film, not an image")
