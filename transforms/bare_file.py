@@ -208,7 +208,7 @@ def _bare_tiff(content: bytes) -> Bare:
         raise PhotoError(RejectReason.TRUNCATED if cut else RejectReason.CORRUPT, detail)
     numbers = {entry.tag: sum(entry.integers(content, 1)) for entry in entries if entry.tag in _SIZE_TAGS}
     width, height, tile_width, tile_height = (numbers.get(tag, 0) for tag in _SIZE_TAGS)
-    strips = max((entry.count for entry in entries if entry.tag in (273, 324)), default=0)
+    strips = max((entry.values for entry in entries if entry.tag in (273, 324)), default=0)
     if strips > _MOST_STRIPS_A_PIXEL_ROW * (height + width * height // 256 + 1):
         raise PhotoError(RejectReason.CORRUPT, f"the TIFF of {width} x {height} pixels has {strips} strips or tiles")
     if tile_width * tile_height > max(_LEAST_TILE_LIMIT, 4 * width * height):

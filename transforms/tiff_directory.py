@@ -21,7 +21,7 @@ class TiffEntry(NamedTuple):
       at: where in the file the entry stands.
       tag: what it is of.
       kind: type of its values, 1 to 18.
-      count: number of values.
+      values: how many it has.
       start: where in the file its values stand.
       size: bytes of all its values.
       order: ``<`` or ``>``, as of ``struct``.
@@ -30,7 +30,7 @@ class TiffEntry(NamedTuple):
     at: int
     tag: int
     kind: int
-    count: int
+    values: int
     start: int
     size: int
     order: str
@@ -38,7 +38,7 @@ class TiffEntry(NamedTuple):
     def integers(self, content: bytes, most: int) -> tuple[int, ...]:
         """Returns its values, no more than ``most``; none where they are no integers or lie beyond the end."""
         code, width = _INTEGER_CODES.get(self.kind), _TYPE_BYTES.get(self.kind, 1)
-        there = min(self.count, most, max(len(content) - self.start, 0) // width)
+        there = min(self.values, most, max(len(content) - self.start, 0) // width)
         return struct.unpack_from(f"{self.order}{there}{code}", content, self.start) if code and there else ()
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
+import stat
 import urllib.parse
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from apache_beam.io.filesystem import BeamIOError, CompressionTypes
+from apache_beam.io.filesystem import BeamIOError, CompressionTypes, FileSystem
 from apache_beam.io.filesystems import FileSystems
 
 from pipeline.sinks import storage
+from pipeline.sources.names import address_of_path
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 _GLOB_CHARACTERS = re.compile(r"[*?\[]")
@@ -44,7 +46,7 @@ def scheme_of(uri: str) -> str:
 def beam_path(uri: str) -> str:
     """Returns a URI as Beam's file systems take it: they know no ``file://``."""
     if _SCHEME.match(uri) and scheme_of(uri) == "file":
-        return urllib.parse.unquote(urllib.parse.urlsplit(uri).path)
+        return urllib.parse.unquote(urllib.parse.urlsplit(uri).path, errors="surrogateescape")
     return uri
 
 
@@ -70,10 +72,22 @@ def open_file(uri: str) -> BinaryIO:
     """
     path = beam_path(uri)
     if scheme_of(path) == "file":
-        return open(path, "rb")
+        return _open_local(path)
     if _is_bucket(path):  # Beam would try for minutes
         raise ValueError(f"{uri!r} names a bucket, not a file in it")
     return FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
+
+
+def _open_local(path: str) -> BinaryIO:
+    # Without waiting: a pipe that nobody writes to would be waited for forever, as would some devices.
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    kind = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(kind):
+        os.close(descriptor)
+        if stat.S_ISDIR(kind):
+            raise IsADirectoryError(f"{path!r} is a folder")
+        raise ValueError(f"{path!r} is a pipe, a socket or a device, not a file")
+    return open(descriptor, "rb")
 
 
 def exists(uri: str) -> bool:
@@ -91,21 +105,54 @@ def find_files(place: str) -> list[FoundFile]:
 
     Returns:
       The files, sorted by ``relative``: for a single file its name, for a glob the path below the last folder
-      before the first wildcard.
+      before the first wildcard. Locally everything counts that is no folder, also pipes and links that lead nowhere,
+      lest a photo be lost without a word; links to folders are not followed.
 
     Raises:
-      OSError, ValueError: the place cannot be listed, or its scheme is unknown here.
+      OSError, ValueError: the place or a folder in it cannot be listed, or its scheme is unknown here.
     """
     path = beam_path(place)
-    local = scheme_of(path) == "file"
-    literal = os.path.exists(path) if local else not _GLOB_CHARACTERS.search(path)
-    if not literal:
+    if scheme_of(path) == "file":
+        return _find_local(path)
+    if _GLOB_CHARACTERS.search(path):
         fixed = _GLOB_CHARACTERS.split(path, maxsplit=1)[0]
-        return _match(path, fixed.rpartition("/")[0] + "/" if "/" in fixed else "")
-    if os.path.isfile(path) if local else not path.endswith("/") and exists(path):
-        return _match(_quoted(path), path.rpartition("/")[0] + "/" if "/" in path else "")
+        return _match(path, fixed.rpartition("/")[0] + "/")
+    if not path.endswith("/") and exists(path):
+        return _match(path, path.rpartition("/")[0] + "/")
     root = path.rstrip("/") + "/"
-    return _match(_quoted(root) + "**", root)
+    return _match(root + "**", root)
+
+
+def _find_local(path: str) -> list[FoundFile]:
+    if os.path.isdir(path):
+        return _walk(path, path)
+    if os.path.lexists(path):
+        return [_found(path, os.path.dirname(path))]
+    fixed = _GLOB_CHARACTERS.split(path, maxsplit=1)[0]
+    if fixed == path:
+        return []
+    root = fixed.rpartition("/")[0] if "/" in fixed else "."
+    pattern = re.compile(FileSystem.translate_pattern(path if "/" in fixed else f"./{path}"))
+    return [file for file in _walk(root or "/", root or "/") if pattern.match(os.path.join(root or "/", file.relative))]
+
+
+def _walk(folder: str, root: str) -> list[FoundFile]:
+    def fail(error: OSError) -> None:
+        raise error
+
+    if not os.path.isdir(folder):
+        return []
+    paths = (os.path.join(above, name) for above, _, names in os.walk(folder, onerror=fail) for name in names)
+    return sorted((_found(path, root) for path in paths), key=lambda file: file.relative)
+
+
+def _found(path: str, root: str) -> FoundFile:
+    try:
+        size, version = os.stat(path).st_size, storage.file_version(path) or ""
+    except (OSError, storage.StorageError):  # a link that leads nowhere, or a file just gone: reading it will say so
+        size, version = 0, ""
+    relative = os.path.relpath(path, root or ".").replace(os.sep, "/")
+    return FoundFile(address_of_path(path), relative, size, version)
 
 
 def _is_bucket(path: str) -> bool:
@@ -116,10 +163,7 @@ def _is_bucket(path: str) -> bool:
 def _match(pattern: str, root: str) -> list[FoundFile]:
     files = []
     for found in _matching(pattern):
-        if scheme_of(found.path) == "file":
-            relative = os.path.relpath(found.path, root or ".").replace(os.sep, "/")
-        else:
-            relative = found.path.removeprefix(root)
+        relative = found.path.removeprefix(root)
         if not relative.endswith("/"):  # object stores have empty objects that stand for folders
             files.append(FoundFile(found.path, relative, found.size, found.version))
     return sorted(files, key=lambda file: file.relative)
@@ -143,8 +187,3 @@ def _matching(pattern: str) -> Iterator[storage.Listed]:
         raise OSError(causes or str(error)) from error
     for metadata in matched:
         yield storage.Listed(metadata.path, metadata.size_in_bytes, storage.file_version(metadata.path) or "")
-
-
-def _quoted(path: str) -> str:
-    """Returns a pattern that matches just this path: Beam's patterns have no escape but the character class."""
-    return _GLOB_CHARACTERS.sub(lambda match: f"[{match.group()}]", path)

@@ -12,7 +12,16 @@ import pyarrow as pa
 
 from pipeline.sources.filesystem import FoundFile, find_files, open_file
 from pipeline.sources.items import SourceError, SourceOptions, WorkItem
-from pipeline.sources.parquet import is_bytes, is_picture_struct, is_text, iter_rows, open_parquet, value_type
+from pipeline.sources.names import id_of_name
+from pipeline.sources.parquet import (
+    id_values,
+    is_bytes,
+    is_picture_struct,
+    is_text,
+    iter_rows,
+    open_parquet,
+    value_type,
+)
 
 _PARQUET_SUFFIXES = {".parquet", ".parq", ".pq"}
 # Formats that are not read are listed all the same: such a photo is to be a rejection, not to be passed over.
@@ -56,7 +65,7 @@ class Source:
         """
         if not self.is_parquet:
             for file in self.files:
-                yield WorkItem(file.uri, None, 0, (file.relative,), file.version)
+                yield WorkItem(file.uri, None, 0, (id_of_name(file.relative),), file.version)
             return
         with concurrent.futures.ThreadPoolExecutor(_OPEN_AT_ONCE) as pool:
             for start in range(0, len(self.files), _OPEN_AT_ONCE):
@@ -71,12 +80,14 @@ class Source:
                 for group in range(parquet.num_row_groups):
                     ids: list[str] = []
                     for batch in iter_rows(parquet, group, [self.options.id_column], _IDS_A_BATCH):
-                        column = batch.column(self.options.id_column).to_pylist()
+                        column = id_values(batch.column(self.options.id_column))
                         ids += _checked_ids(column, self.options.id_column, file.uri, first_row + len(ids))
                     if ids:
                         items.append(WorkItem(file.uri, group, first_row, tuple(ids), version))
                     first_row += len(ids)
-        except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+        except SourceError:
+            raise
+        except (OSError, ValueError, pa.ArrowException) as error:
             raise _unreadable(file.uri, error) from error
         return items
 
@@ -89,7 +100,8 @@ def open_source(
     Args:
       input: a Parquet file, or a folder or glob of them; or an image file, or a folder or glob of them. Local
         path, ``file://``, ``gs://`` or ``s3://``. Folders are searched to any depth, hidden files left out.
-      id_column: the Parquet column of ids, strings or integers. Image files have their relative path for id.
+      id_column: the Parquet column of ids, strings or integers. Image files have their relative path for id, see
+        ``names.id_of_name``.
       image_column: the Parquet column of images: bytes, ``struct<bytes, path>`` or URI strings. None for the one
         called ``image``, or else for the only one of bytes or of such a struct.
       attribute_columns: further Parquet columns to take along.
@@ -124,9 +136,6 @@ def open_source(
     if image_column is not None or attribute_columns:
         asked = repr(image_column) if image_column is not None else ", ".join(map(repr, attribute_columns))
         raise SourceError(f"the input {input!r} is of image files, which have no columns, but {asked} was asked for")
-    for file in images:
-        if not file.relative.isprintable():
-            raise SourceError(f"the file name {ascii(file.relative)} cannot be an id; rename it to printable UTF-8")
     return Source(input, tuple(images), SourceOptions(), pa.schema([]), passed_over)
 
 
@@ -156,7 +165,7 @@ def _starts_as_parquet(uri: str) -> bool:
     try:
         with open_file(uri) as stream:
             return stream.read(4) == b"PAR1"
-    except OSError:
+    except (OSError, ValueError):  # no such file any more, or a pipe
         return False
 
 
@@ -203,7 +212,7 @@ def _read_footer(file: FoundFile) -> tuple[pa.Schema, int]:
     try:
         with open_parquet(file.uri) as parquet:
             return parquet.schema_arrow, parquet.metadata.num_rows
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise _unreadable(file.uri, error) from error
 
 

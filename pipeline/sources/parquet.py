@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.sources.filesystem import open_file
+from pipeline.sources.names import escaped
 
 # Measured on a row group of 600 x 0.3 MB: with pre-buffering, pyarrow's default, it is read whole, 180 MB; without,
 # and with a buffered stream, 4 MB are in memory at a time. A page is the least that can be read.
 _STREAM_BYTES = 1 << 20
+# A page is unpacked whole. Encoded pictures hardly pack at all, ids and attributes some ten times.
+_ORDINARY_BYTES = 256 << 20
+_MOST_PACKING = 100
 
 
 @contextlib.contextmanager
@@ -29,7 +34,16 @@ def open_parquet(uri: str) -> Iterator[pq.ParquetFile]:
 def iter_rows(
     file: pq.ParquetFile, row_group: int, columns: Sequence[str], batch_size: int
 ) -> Iterator[pa.RecordBatch]:
-    """Reads some columns of one row group by small batches."""
+    """Reads some columns of one row group by small batches.
+
+    Raises:
+      ValueError: the row group says that it unpacks to very much more than is stored; pictures do not.
+    """
+    group = file.metadata.row_group(row_group)
+    unpacked = sum(group.column(i).total_uncompressed_size for i in range(group.num_columns))
+    packed = sum(group.column(i).total_compressed_size for i in range(group.num_columns))
+    if unpacked > _ORDINARY_BYTES and unpacked > _MOST_PACKING * max(packed, 1):
+        raise ValueError(f"{packed} bytes unpack to {unpacked}, more than {_MOST_PACKING} times as much")
     yield from file.iter_batches(
         batch_size=batch_size, row_groups=[row_group], columns=list(columns), use_threads=False
     )
@@ -60,12 +74,51 @@ def is_picture_struct(data_type: pa.DataType) -> bool:
     return "bytes" in fields and is_bytes(fields["bytes"]) and ("path" not in fields or is_text(fields["path"]))
 
 
+def id_values(column: pa.Array) -> list:
+    """Returns a column of ids as Python values; those that are no UTF-8 come escaped, as file names do."""
+    try:
+        return column.to_pylist()
+    except UnicodeDecodeError:
+        return [
+            _or_else(value, lambda text: escaped(_raw(text).decode("utf-8", "surrogateescape"))) for value in column
+        ]
+
+
+def image_value(image: pa.Scalar) -> bytes | str | None:
+    """Returns the bytes of a picture, or else the URI at which it is, or None where there is neither.
+
+    Raises:
+      UnicodeDecodeError: the URI is no UTF-8.
+    """
+    if isinstance(image, pa.StructScalar):
+        if not image.is_valid:
+            return None
+        content = image["bytes"].as_py()
+        return content if content is not None or "path" not in image else image["path"].as_py() or None
+    return image.as_py()
+
+
 def column_values(column: pa.Array) -> list:
     """Returns a column as Python values that ``pa.array(values, column.type)`` turns back into the same.
 
-    Points in time finer than microseconds stay integers: Python's own types would cut them.
+    Points in time finer than microseconds stay integers: Python's own types would cut them. A value that Python
+    cannot hold, such as text that is no UTF-8 or a day after the year 9999, comes as None: it must not cost the photo.
     """
     fine = pa.types.is_timestamp(column.type) or pa.types.is_duration(column.type) or pa.types.is_time64(column.type)
     if fine and column.type.unit == "ns":
         return column.cast(pa.int64()).to_pylist()
-    return column.to_pylist()
+    try:
+        return column.to_pylist()
+    except (ValueError, OverflowError):
+        return [_or_else(value, lambda _: None) for value in column]
+
+
+def _or_else(value: pa.Scalar, fallback: Callable[[pa.Scalar], Any]) -> Any:
+    try:
+        return value.as_py()
+    except (ValueError, OverflowError):
+        return fallback(value)
+
+
+def _raw(text: pa.Scalar) -> bytes:
+    return (text.value if isinstance(text, pa.DictionaryScalar) else text).as_buffer().to_pybytes()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import apache_beam as beam
 import pyarrow as pa
@@ -13,7 +12,7 @@ import pyarrow as pa
 from pipeline.records import KnownPhoto, Photo, Rejection
 from pipeline.sources.filesystem import exists, resolve
 from pipeline.sources.items import PlannedItem, SourceOptions, WorkItem
-from pipeline.sources.parquet import column_values, iter_rows, open_parquet
+from pipeline.sources.parquet import column_values, id_values, image_value, iter_rows, open_parquet
 from transforms.reasons import RejectReason
 from transforms.stage import REJECTED
 
@@ -58,7 +57,7 @@ def _read_rows(planned: PlannedItem, options: SourceOptions, last: int) -> Itera
         for batch in iter_rows(file, item.row_group, columns, _ROWS_A_BATCH):
             if index > last:
                 return
-            ids = batch.column(options.id_column).to_pylist()
+            ids = id_values(batch.column(options.id_column))
             images = batch.column(options.image_column)
             attributes = {name: column_values(batch.column(name)) for name in options.attribute_columns}
             for row, found in enumerate(ids[: len(item.ids) - index]):
@@ -84,10 +83,11 @@ def _in_this_category(photo: Photo, column: str) -> KnownPhoto | None:
 
 def _with_image(photo: Photo, image: pa.Scalar, item: WorkItem, options: SourceOptions) -> Photo | Rejection:
     """Gives a photo its bytes, or the URI from which they are to be fetched."""
-    value: Any = image.as_py()
-    if isinstance(value, dict):
-        content, path = value["bytes"], value.get("path")
-        value = content if content is not None else path or None
+    try:
+        value = image_value(image)
+    except UnicodeDecodeError:
+        detail = f"the image column {options.image_column!r} holds text that is no UTF-8"
+        return photo.rejected(STAGE, RejectReason.FETCH_FAILED, detail)
     if value is None or value == "":
         what = "null" if value is None else "an empty string"
         detail = f"the image column {options.image_column!r} holds {what}"
