@@ -70,7 +70,7 @@ PATHS: dict[str, Expected] = {
     "http://localhost/x.jpg": ("fetch", Reason.FETCH_FAILED),
     "http://": ("fetch", Reason.FETCH_FAILED),
     "gopher://127.0.0.1/x": ("fetch", Reason.FETCH_FAILED),
-    "gs://": ("fetch", Reason.FETCH_FAILED),
+    "gs://": ("fetch", Reason.NOT_FOUND),
     "": ("read", Reason.EMPTY),
 }
 
