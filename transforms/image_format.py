@@ -167,22 +167,23 @@ _ENDS_EARLY = {
     "webp": lambda content: _u32(content, 4) + 8 > len(content),
     "bmp": lambda content: max(_u32(content, 2), _u32(content, 10)) > len(content),
     "gif": lambda content: not content.rstrip(b"\0").endswith(b";"),
-    "avif": lambda content: _iso_media_end(content) > len(content),
-    "heic": lambda content: _iso_media_end(content) > len(content),
+    "avif": _iso_media_ends_early,
+    "heic": _iso_media_ends_early,
 }
 
 
-def _iso_media_end(content: bytes) -> int:
-    """Returns where the last top-level box ends (ISO 14496-12, 4.2)."""
-    at = 0
+def _iso_media_ends_early(content: bytes) -> bool:
+    """Whether a top-level box goes on beyond the end, or the one of the pixels is missing (ISO 14496-12, 4.2)."""
+    at, kinds = 0, set()
     while at < len(content):
         size, kind = struct.unpack_from(">I4s", content, at)
+        kinds.add(kind)
         if size == 1:
             (size,) = struct.unpack_from(">Q", content, at + 8)
         if size < 8:  # 0: to the end of the file; else damage
-            return at if size else len(content)
+            return False
         at += size
-    return at
+    return at > len(content) or b"mdat" not in kinds
 
 
 def _refuse_raw(content: bytes) -> None:
