@@ -55,6 +55,7 @@ _DNG_VERSION_TAG = 50706
 _CFA_PATTERN_TAGS = (33421, 33422)
 _NEW_SUBFILE_TAG, _MAKE_TAG, _SUB_IFDS_TAG = 254, 271, 330
 _MOST_STRIPS = 1 << 16
+_MOST_BOXES = 1_000
 _RAW_MAKERS = ("NIKON", "SONY", "PENTAX", "HASSELBLAD", "SAMSUNG", "EPSON")
 
 
@@ -160,6 +161,22 @@ def _tiff_ends_early(content: bytes) -> bool:
     return False
 
 
+def _iso_media_ends_early(content: bytes) -> bool:
+    """Whether a top-level box goes on beyond the end, or the one of the pixels is missing (ISO 14496-12, 4.2)."""
+    at, kinds = 0, set()
+    for _ in range(_MOST_BOXES):
+        if at >= len(content):
+            break
+        size, kind = struct.unpack_from(">I4s", content, at)
+        kinds.add(kind)
+        if size == 1:
+            (size,) = struct.unpack_from(">Q", content, at + 8)
+        if size < 8:  # 0: to the end of the file; else damage
+            return False
+        at += size
+    return at > len(content) or b"mdat" not in kinds
+
+
 _ENDS_EARLY = {
     "jpeg": lambda content: jpeg_scan_data(content)[1] < 0,
     "png": lambda content: b"IEND\xaeB`\x82" not in content,  # the last chunk, which is always the same
@@ -170,20 +187,6 @@ _ENDS_EARLY = {
     "avif": _iso_media_ends_early,
     "heic": _iso_media_ends_early,
 }
-
-
-def _iso_media_ends_early(content: bytes) -> bool:
-    """Whether a top-level box goes on beyond the end, or the one of the pixels is missing (ISO 14496-12, 4.2)."""
-    at, kinds = 0, set()
-    while at < len(content):
-        size, kind = struct.unpack_from(">I4s", content, at)
-        kinds.add(kind)
-        if size == 1:
-            (size,) = struct.unpack_from(">Q", content, at + 8)
-        if size < 8:  # 0: to the end of the file; else damage
-            return False
-        at += size
-    return at > len(content) or b"mdat" not in kinds
 
 
 def _refuse_raw(content: bytes) -> None:
