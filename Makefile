@@ -4,8 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := build/demo
 PHOTOS ?= 96
+FUZZ_SECONDS ?= 60
 
-.PHONY: demo test lint format bench clean
+.PHONY: demo test lint format bench fuzz clean
 .DELETE_ON_ERROR:
 
 $(BIN)/python:
@@ -41,6 +42,12 @@ format: $(VENV)/installed-dev
 
 bench: $(VENV)/installed-dev
 	$(BIN)/python -m tests.benchmarks
+
+# coverage-guided; what it finds is written to build/fuzz
+fuzz: $(VENV)/installed-dev
+	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
+	$(BIN)/python -m tests.fuzz decode $(FUZZ_SECONDS)
+	$(BIN)/python -m tests.fuzz parquet $(FUZZ_SECONDS)
 
 clean:
 	rm -rf build $(VENV)

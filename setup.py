@@ -6,6 +6,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
+HEIF = ["pillow-heif>=1.1"]  # libheif with a decoder for HEIC; AVIF needs nothing beside Pillow
 C2PA = ["c2pa-python>=0.38,<0.39"]  # its manifests are settled byte by byte: see pipeline/credentials.py
 TRAIN = [
     "importlib_resources>=6.4",  # tensorflow-datasets needs it and does not say so
@@ -48,10 +49,13 @@ setup(
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
         "onnx": ["onnxruntime>=1.20"],
         "c2pa": C2PA,
+        "heif": HEIF,
+        "fuzz": ["atheris>=2.3", "hypothesis>=6"],
         "train": TRAIN,
         "dev": [
             *TRAIN,
             *C2PA,
+            *HEIF,
             "gcp-storage-emulator>=2024.8",
             "hypothesis>=6",
             "moto[server]>=5",
