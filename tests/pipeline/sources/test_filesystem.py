@@ -1,5 +1,7 @@
 """Listing and opening files, wherever they are."""
 
+import os
+
 import pytest
 
 from pipeline.sources.filesystem import exists, find_files, open_file, resolve, scheme_of
@@ -87,3 +89,50 @@ def test_relative_uris(uri, beside, expected):
 def test_scheme():
     assert scheme_of("HTTPS://x/y") == "https"
     assert scheme_of("/a/b") == scheme_of("a.png") == scheme_of("file:///a") == "file"
+
+
+def test_names_that_no_text_can_hold_are_listed_and_opened(tmp_path):
+    raw = (b"line\nbreak.jpg", b"caf\xe9.jpg", b"plain #1.jpg")
+    for name in raw:
+        with open(os.path.join(os.fsencode(tmp_path), name), "wb") as file:
+            file.write(name)
+    for place in (str(tmp_path), str(tmp_path) + "/*.jpg"):
+        found = find_files(place)
+        assert {os.fsencode(file.relative) for file in found} == set(raw)
+        for file in found:
+            assert file.uri.isprintable() and file.size > 0
+            with open_file(file.uri) as stream:
+                assert stream.read() == os.fsencode(file.relative)
+
+
+def test_nothing_is_lost_and_nothing_is_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "loop.jpg").symlink_to("loop.jpg")
+    (tmp_path / "gone.jpg").symlink_to("nowhere")
+    (tmp_path / "around").symlink_to(".", target_is_directory=True)
+    (tmp_path / "folder.jpg").mkdir()
+    assert names(str(tmp_path)) == names(str(tmp_path) + "/*") == ["gone.jpg", "loop.jpg", "pipe.jpg"]
+    assert names(str(tmp_path / "pipe.jpg")) == ["pipe.jpg"]
+    with pytest.raises(ValueError, match="pipe, a socket or a device"):
+        open_file(str(tmp_path / "pipe.jpg"))
+    with pytest.raises(OSError, match="folder"):
+        open_file(str(tmp_path / "folder.jpg"))
+
+
+def test_globs_relative_to_the_working_folder(tmp_path, monkeypatch):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.png").write_bytes(b"a")
+    (tmp_path / "b.png").write_bytes(b"b")
+    monkeypatch.chdir(tmp_path)
+    assert names("*.png") == ["b.png"]
+    assert names("in/*.png") == ["a.png"]
+    assert names("**.png") == ["b.png", "in/a.png"]
+    (file,) = find_files("in/*.png")
+    assert open_file(file.uri).read() == b"a"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may list every folder")
+def test_a_locked_folder_is_an_error_not_a_loss(tmp_path):
+    (tmp_path / "locked").mkdir(mode=0)
+    with pytest.raises(OSError, match="locked"):
+        find_files(str(tmp_path))

@@ -15,7 +15,7 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.testing.util import assert_that
 
 from pipeline.records import KnownPhoto, Photo, Rejection
-from pipeline.sources import PlannedItem, ReadPhotos, SourceOptions, WorkItem, open_source, read_photos
+from pipeline.sources import PlannedItem, ReadPhotos, SourceOptions, WorkItem, open_source, parquet, read_photos
 
 
 def write(path, table, **options) -> str:
@@ -242,3 +242,37 @@ def test_the_stage_parts_photos_and_rejections(tmp_path):
         photos, rejected = items | ReadPhotos(source.options)
         assert_that(photos, check_photos, label="photos")
         assert_that(rejected, check_rejections, label="rejections")
+
+
+def no_utf8(*values: bytes | None) -> pa.Array:
+    """Strings of any bytes: Arrow checks them only when it is asked to."""
+    return pa.array(values, pa.binary()).view(pa.string())
+
+
+def test_text_that_is_no_utf8_costs_no_photo_but_its_own(tmp_path):
+    table = {
+        "id": no_utf8(b"a", b"\xff%", b"c", b"d"),
+        "image": pa.StructArray.from_arrays(
+            [pa.array([b"x", b"y", None, b"z"], pa.binary()), no_utf8(b"p", b"p", b"\xff.jpg", b"\xff.jpg")],
+            names=["bytes", "path"],
+        ),
+        "seller": no_utf8(b"\xff", b"b", b"c", None),
+        "since": pa.array([2**31 - 1, 0, 0, 0], pa.int32()).cast(pa.date32()),
+    }
+    source = open_source(write(tmp_path / "a.parquet", table), attribute_columns=["seller", "since"])
+    a, b, c, d = read_all(source)
+    assert [photo.id for photo in (a, b, c, d)] == ["a", "./%FF%25", "c", "d"]
+    assert (a.content, b.content, d.content) == (b"x", b"y", b"z")
+    assert isinstance(c, Rejection) and c.reason == "fetch_failed" and "UTF-8" in c.detail
+    assert a.attributes == {"seller": None, "since": None}
+    assert b.attributes == {"seller": "b", "since": datetime.date(1970, 1, 1)}
+
+
+def test_what_unpacks_to_hundreds_of_times_as_much_is_not_unpacked(tmp_path, monkeypatch):
+    monkeypatch.setattr(parquet, "_ORDINARY_BYTES", 4 << 20)
+    path = tmp_path / "a.parquet"
+    images = pa.array([bytes(8 << 20)], pa.binary())
+    pq.write_table(pa.table({"id": ["a"], "image": images}), path, compression="zstd", use_dictionary=False)
+    assert path.stat().st_size < 1 << 15
+    (photo,) = read_photos(PlannedItem(WorkItem(str(path), 0, 0, ("a",))), SourceOptions("id", "image"))
+    assert isinstance(photo, Rejection) and "unpack to" in photo.detail
