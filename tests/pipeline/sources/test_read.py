@@ -275,4 +275,4 @@ def test_what_unpacks_to_hundreds_of_times_as_much_is_not_unpacked(tmp_path, mon
     pq.write_table(pa.table({"id": ["a"], "image": images}), path, compression="zstd", use_dictionary=False)
     assert path.stat().st_size < 1 << 15
     (photo,) = read_photos(PlannedItem(WorkItem(str(path), 0, 0, ("a",))), SourceOptions("id", "image"))
-    assert isinstance(photo, Rejection) and "unpack to" in photo.detail
+    assert isinstance(photo, Rejection) and "unpacks to" in photo.detail
