@@ -69,7 +69,7 @@ def write_parquet(path: Path) -> dict[str, Expected]:
     sellers = _text([b"\xff" if index % 2 else b"plain" for index in range(len(rows))])
     days = pa.array([2**31 - 1 if index % 3 else 0 for index in range(len(rows))], pa.int32()).cast(pa.date32())
     table = pa.table({"id": ids, "image": images, "seller": sellers, "since": days})
-    pq.write_table(table, path, row_group_size=64)
+    pq.write_table(table, path, row_group_size=16)
     return {_id(row[0]): row[3] for row in rows}
 
 
