@@ -1,13 +1,14 @@
 """Google Cloud Storage and Amazon S3 as stores: one conditional, checksummed request a write.
 
 Both check the sent checksum before an object comes into being, and an object appears whole or not at all,
-so no temporary name is needed. The clients are those that Beam configures from the pipeline's options
-(endpoint, region, credentials), kept for the life of the process: Beam itself makes a new one per call.
+so no temporary name is needed. The clients are configured from the pipeline's options as Beam's own are
+(endpoint, region, credentials), and kept for the life of the process: Beam itself makes a new one per call.
 """
 
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import os
 import threading
@@ -19,6 +20,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipeline.sinks.storage import Listed, MismatchError, Outcome, StorageError, Store, SupersededError
 
+_TIMEOUT = (10.0, 30.0)  # seconds to connect, and to wait for the next bytes; the clients' own is a minute
 _CONNECT_LOCK = threading.Lock()
 _connected: dict[str, tuple[Any, Store]] = {}  # scheme: (the options it was made from, store)
 
@@ -36,7 +38,7 @@ def connect(scheme: str, path: str) -> Store:
         if known is None or known[0] is not options:
             try:
                 store = _STORES[scheme](options or PipelineOptions())
-            except (ImportError, AssertionError) as error:  # Beam asserts that boto3 is there
+            except ImportError as error:
                 extra = _EXTRAS[scheme]
                 message = f"{path!r} needs the extra {extra!r}: pip install 'packshot[{extra}]'"
                 raise StorageError(message) from error
@@ -48,9 +50,7 @@ class S3Store:
     """Objects of Amazon S3 or of a service that speaks its protocol."""
 
     def __init__(self, options: PipelineOptions):
-        from apache_beam.io.aws.clients.s3 import boto3_client
-
-        self._client = boto3_client.Client(options).client
+        self._client = _s3_client(options)
 
     def write(self, path: str, content: bytes, sha256: str, media_type: str) -> Outcome:
         bucket, key = _parts(path)
@@ -141,13 +141,18 @@ class S3Store:
             for item in page.get("Contents", ()):
                 yield Listed(f"s3://{bucket}/{item['Key']}", item["Size"], item["ETag"].strip('"'))
 
+    def remove(self, path: str) -> None:
+        bucket, key = _parts(path)
+        self._client.delete_object(Bucket=bucket, Key=key)
+
     def is_transient(self, error: Exception) -> bool:
         from botocore import exceptions
 
         if isinstance(error, exceptions.ClientError):
             code = error.response.get("Error", {}).get("Code")
             return _s3_status(error) in (409, 429, 500, 502, 503, 504) or code in _S3_TRANSIENT_CODES
-        return isinstance(error, (exceptions.HTTPClientError, exceptions.ConnectionError, ConnectionError))
+        broken_off = (exceptions.HTTPClientError, exceptions.ConnectionError, exceptions.IncompleteReadError)
+        return isinstance(error, (*broken_off, ConnectionError))
 
     def _put(self, request: dict[str, Any], **condition: str) -> dict[str, Any]:
         try:
@@ -184,14 +189,20 @@ class GcsStore:
         outcome: Outcome = "written"
         try:
             # The service checks the MD5 itself: base64 of it travels with the request.
-            blob.upload_from_string(content, content_type=media_type, if_generation_match=0, checksum="md5")
+            blob.upload_from_string(
+                content, content_type=media_type, if_generation_match=0, checksum="md5", timeout=_TIMEOUT
+            )
         except exceptions.PreconditionFailed:
-            blob.reload()
+            blob.reload(timeout=_TIMEOUT)
             if _gcs_holds(blob, content):
                 return "kept"
             outcome = "replaced"
             blob.upload_from_string(
-                content, content_type=media_type, if_generation_match=blob.generation, checksum="md5"
+                content,
+                content_type=media_type,
+                if_generation_match=blob.generation,
+                checksum="md5",
+                timeout=_TIMEOUT,
             )
         if not _gcs_holds(blob, content):
             raise MismatchError(f"{path!r} does not hold the {len(content)} bytes that were sent")
@@ -202,8 +213,8 @@ class GcsStore:
 
         blob = self._blob(path)
         try:
-            blob.reload()
-            current, generation = blob.download_as_bytes(), blob.generation
+            blob.reload(timeout=_TIMEOUT)
+            current, generation = blob.download_as_bytes(timeout=_TIMEOUT), blob.generation
         except exceptions.NotFound:
             current, generation = None, 0
         if current == content:
@@ -211,7 +222,9 @@ class GcsStore:
         if current != expected:
             raise SupersededError(f"{path!r} holds {current!r}, not {expected!r}")
         try:
-            blob.upload_from_string(content, content_type="text/plain", if_generation_match=generation, checksum="md5")
+            blob.upload_from_string(
+                content, content_type="text/plain", if_generation_match=generation, checksum="md5", timeout=_TIMEOUT
+            )
         except exceptions.PreconditionFailed as error:
             if self.read(path) == content:
                 return  # ours: the reply to a first attempt was lost
@@ -221,35 +234,44 @@ class GcsStore:
         from google.api_core import exceptions
 
         try:
-            return self._blob(path).download_as_bytes()
+            return self._blob(path).download_as_bytes(timeout=_TIMEOUT)
         except exceptions.NotFound as error:
             raise FileNotFoundError(f"there is no object {path!r}") from error
 
     def size(self, path: str) -> int | None:
         bucket, name = _parts(path)
-        blob = self._client.bucket(bucket).get_blob(name)
+        blob = self._client.bucket(bucket).get_blob(name, timeout=_TIMEOUT)
         return None if blob is None else blob.size
 
     def names(self, folder: str) -> list[str]:
         bucket, name = _parts(folder)
         prefix = name.rstrip("/") + "/" if name else ""
-        blobs = self._client.list_blobs(bucket, prefix=prefix, delimiter="/")
+        blobs = self._client.list_blobs(bucket, prefix=prefix, delimiter="/", timeout=_TIMEOUT)
         return [blob.name[len(prefix) :] for blob in blobs]
 
     def version(self, path: str) -> str | None:
         bucket, name = _parts(path)
-        blob = self._client.bucket(bucket).get_blob(name)
+        blob = self._client.bucket(bucket).get_blob(name, timeout=_TIMEOUT)
         return None if blob is None else str(blob.generation)
 
     def below(self, prefix: str) -> Iterator[Listed]:
         bucket, name = _parts(prefix)
-        for blob in self._client.list_blobs(bucket, prefix=name):
+        for blob in self._client.list_blobs(bucket, prefix=name, timeout=_TIMEOUT):
             yield Listed(f"gs://{bucket}/{blob.name}", blob.size, str(blob.generation))
 
-    def is_transient(self, error: Exception) -> bool:
-        from google.api_core import retry
+    def remove(self, path: str) -> None:
+        from google.api_core import exceptions
 
-        return retry.if_transient_error(error) or isinstance(error, ConnectionError)
+        with contextlib.suppress(exceptions.NotFound):
+            self._blob(path).delete(timeout=_TIMEOUT)
+
+    def is_transient(self, error: Exception) -> bool:
+        import requests
+        from google.api_core import exceptions, retry
+
+        if isinstance(error, exceptions.GoogleAPICallError) and error.code in _GCS_TRANSIENT_STATUS:
+            return True
+        return retry.if_transient_error(error) or isinstance(error, (ConnectionError, requests.Timeout))
 
     def _blob(self, path: str):
         bucket, name = _parts(path)
@@ -268,11 +290,33 @@ def _parts(path: str) -> tuple[str, str]:
     return bucket, key
 
 
+def _s3_client(options: PipelineOptions):
+    """Returns a client set up from the options as Beam's own is, which leaves the timeouts at a minute."""
+    import boto3
+    from apache_beam.options.pipeline_options import S3Options
+    from botocore.config import Config
+
+    given = options.view_as(S3Options)
+    return boto3.session.Session().client(
+        "s3",
+        region_name=given.s3_region_name,
+        api_version=given.s3_api_version,
+        use_ssl=not given.s3_disable_ssl,
+        verify=given.s3_verify,
+        endpoint_url=given.s3_endpoint_url,
+        aws_access_key_id=given.s3_access_key_id,
+        aws_secret_access_key=given.s3_secret_access_key,
+        aws_session_token=given.s3_session_token,
+        config=Config(connect_timeout=_TIMEOUT[0], read_timeout=_TIMEOUT[1]),
+    )
+
+
 def _s3_status(error) -> int:
     return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
 
 
 # Of status 400, yet no fault of the request: damaged or cut off on the way.
 _S3_TRANSIENT_CODES = ("BadDigest", "XAmzContentChecksumMismatch", "IncompleteBody", "RequestTimeout")
+_GCS_TRANSIENT_STATUS = (408, 429, 500, 502, 503, 504)
 _STORES: dict[str, Callable[[PipelineOptions], Store]] = {"gs": GcsStore, "s3": S3Store}
 _EXTRAS = {"gs": "gcp", "s3": "aws"}

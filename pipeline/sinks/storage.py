@@ -7,8 +7,10 @@ or raises. Writing the same bytes to the same place twice does the work once.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import errno
+import fcntl
 import hashlib
 import logging
 import os
@@ -30,6 +32,7 @@ _ATTEMPTS = 4
 _FIRST_PAUSE = 0.2  # seconds; doubles with every attempt
 _PARTIAL_NAME = re.compile(r"\.\w+-\d+-[0-9a-f]{8}\.partial")  # host, process, attempt
 _PARTIAL_MAX_AGE = 24 * 3600.0  # seconds; another host cannot be asked whether the process still lives
+_UNLOCKABLE_ERRNOS = frozenset((errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP))
 _TRANSIENT_ERRNOS = frozenset(
     (errno.EAGAIN, errno.EINTR, errno.EBUSY, errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ECONNRESET)
 )
@@ -45,6 +48,10 @@ class SupersededError(StorageError):
 
 class MismatchError(StorageError):
     """A write went through, but what is stored is not what was sent."""
+
+
+class BusyError(StorageError):
+    """Another process of this machine is at work on the same folder."""
 
 
 class Store(Protocol):
@@ -70,6 +77,9 @@ class Store(Protocol):
 
     def below(self, prefix: str) -> Iterator[Listed]:
         """Lists all files whose paths begin so, at any depth; of a local path, all below that folder."""
+
+    def remove(self, path: str) -> None:
+        """Deletes a file; one that is not there is no error."""
 
     def is_transient(self, error: Exception) -> bool:
         """Says whether the same request may well succeed a moment later."""
@@ -136,8 +146,9 @@ def write_bytes(path: str, content: bytes, *, media_type: str = "application/oct
 def write_text_last(path: str, text: str, *, expected: str | None) -> None:
     """Replaces a small text file at once, if it still is what the caller saw.
 
-    On ``gs://`` and ``s3://`` the storage itself checks that nobody wrote in between; locally the check
-    comes right before the rename.
+    On ``gs://`` and ``s3://`` the storage itself checks that nobody wrote in between; locally the folder is
+    locked from the check to the rename. Not every network drive can lock a folder: there the check comes right
+    before the rename, and two writers within a millisecond may both succeed.
 
     Args:
       path: the file.
@@ -207,6 +218,56 @@ def file_names(folder: str) -> list[str]:
     return sorted(name for name in names if not is_partial(name))
 
 
+def remove(path: str) -> None:
+    """Deletes a file; one that is not there is no error.
+
+    Raises:
+      StorageError: it could not be deleted.
+    """
+    store = _store(path)
+    _retried(store, f"could not delete {path!r}", lambda: store.remove(path))
+
+
+@contextlib.contextmanager
+def claimed(folder: str) -> Iterator[None]:
+    """Keeps other processes of this machine from claiming the same local folder, which is made if need be.
+
+    The kernel gives the claim back when the process ends, however it ends. Object stores and drives that know no
+    locks let everybody in: what is written there last of all must be checked anyway, see ``write_text_last``.
+
+    Raises:
+      BusyError: another process has claimed it.
+      StorageError: it could not be made.
+    """
+    if not _is_local(folder):
+        yield
+        return
+    folder = _local(folder)
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"could not make the folder {folder!r}: {type(error).__name__}: {error}") from error
+    with _locked(folder, fcntl.LOCK_EX | fcntl.LOCK_NB):
+        yield
+
+
+def remove_abandoned(folder: str) -> int:
+    """Removes what writes of killed processes left in a local folder and all those below it.
+
+    Returns:
+      How many files were removed; none for object stores, where there is nothing to remove.
+    """
+    if not _is_local(folder):
+        return 0
+    removed = 0
+    for root, _, names in os.walk(_local(folder)):
+        for name in filter(is_partial, names):
+            if _is_abandoned(leftover := os.path.join(root, name)):
+                _remove(leftover)
+                removed += 1
+    return removed
+
+
 def is_partial(name: str) -> bool:
     """Says whether a file name is that of an unfinished write, perhaps of a process that was killed."""
     return _PARTIAL_NAME.fullmatch(name) is not None
@@ -231,12 +292,12 @@ class _LocalStore:
     """Files of this machine, or of a mounted network drive.
 
     A temporary file beside the target is written, synced, renamed and read back. Its name tells the host
-    and the process, so that what a killed process left can be told from what is being written now; it is
-    removed when a process first writes into that folder.
+    and the process, so that what a killed process left can be told from what is being written now; see
+    ``remove_abandoned``.
     """
 
     def __init__(self) -> None:
-        self._ready: set[str] = set()
+        self._made: set[str] = set()
 
     def write(self, path: str, content: bytes, sha256: str, media_type: str) -> Outcome:
         path = _local(path)
@@ -248,15 +309,18 @@ class _LocalStore:
 
     def write_if(self, path: str, content: bytes, expected: bytes | None) -> None:
         path = _local(path)
-        try:
-            current = self.read(path)
-        except FileNotFoundError:
-            current = None
-        if current == content:
-            return
-        if current != expected:
-            raise SupersededError(f"{path!r} holds {current!r}, not {expected!r}")
-        self._replace(path, content)
+        folder = os.path.dirname(path)
+        self._make(folder)
+        with _locked(folder or ".", fcntl.LOCK_EX):
+            try:
+                current = self.read(path)
+            except FileNotFoundError:
+                current = None
+            if current == content:
+                return
+            if current != expected:
+                raise SupersededError(f"{path!r} holds {current!r}, not {expected!r}")
+            self._replace(path, content)
 
     def read(self, path: str) -> bytes:
         with open(_local(path), "rb") as file:
@@ -295,12 +359,16 @@ class _LocalStore:
             except FileNotFoundError:  # there is none, or it went while its neighbours were listed
                 continue
 
+    def remove(self, path: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(_local(path))
+
     def is_transient(self, error: Exception) -> bool:
         return isinstance(error, OSError) and error.errno in _TRANSIENT_ERRNOS
 
     def _replace(self, path: str, content: bytes) -> None:
         folder = os.path.dirname(path)
-        self._prepare(folder)
+        self._make(folder)
         temporary = os.path.join(folder, f".{_host()}-{os.getpid()}-{secrets.token_hex(4)}.partial")
         try:
             with open(temporary, "xb") as file:
@@ -311,7 +379,8 @@ class _LocalStore:
             _sync_folder(folder)
             stored = self.read(path)
         except FileNotFoundError as error:
-            self._ready.discard(folder)  # perhaps it is gone: the next attempt makes it again
+            self._made.discard(folder)  # perhaps it is gone: the next attempt makes it again
+            _remove(temporary)
             raise MismatchError(f"{path!r} vanished while it was being written") from error
         except BaseException:
             _remove(temporary)
@@ -321,16 +390,28 @@ class _LocalStore:
                 f"{len(content)} bytes were written to {path!r}, but {len(stored)} other bytes were read back"
             )
 
-    def _prepare(self, folder: str) -> None:
-        if folder in self._ready:
-            return
-        if folder:
+    def _make(self, folder: str) -> None:
+        if folder and folder not in self._made:
             os.makedirs(folder, exist_ok=True)
-        for name in filter(is_partial, self.names(folder or ".")):
-            leftover = os.path.join(folder, name)
-            if _is_abandoned(leftover):
-                _remove(leftover)
-        self._ready.add(folder)
+            self._made.add(folder)
+
+
+@contextlib.contextmanager
+def _locked(folder: str, how: int) -> Iterator[None]:
+    """Holds a lock on a folder itself, so that no lock file is left behind."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, how)
+        except BlockingIOError as error:
+            raise BusyError(f"another process of this machine is at work on {folder!r}") from error
+        except OSError as error:
+            if error.errno not in _UNLOCKABLE_ERRNOS:
+                raise
+            _LOGGER.warning("%s cannot be locked: %s. Let one run at a time write to it.", folder, error)
+        yield
+    finally:
+        os.close(descriptor)  # and the lock with it
 
 
 def _host() -> str:
@@ -382,13 +463,17 @@ def _local(path: str) -> str:
     return path.removeprefix("file://")
 
 
+def _is_local(path: str) -> bool:
+    return FileSystems.get_scheme(path) in (None, "file")
+
+
 _LOCAL_STORE = _LocalStore()
 
 
 def _store(path: str) -> Store:
-    scheme = FileSystems.get_scheme(path)
-    if scheme in (None, "file"):
+    if _is_local(path):
         return _LOCAL_STORE
+    scheme = FileSystems.get_scheme(path)
     if scheme not in ("gs", "s3"):
         raise StorageError(
             f"{path!r} is on {scheme + '://'!r}, which cannot be written; use a local path, 'gs://' or 's3://'"

@@ -1,3 +1,4 @@
+import contextlib
 import errno
 import hashlib
 import io
@@ -88,6 +89,50 @@ def test_write_text_last(output):
     with pytest.raises(storage.SupersededError):
         storage.write_text_last(storage.join(output, "OTHER"), "x", expected="y")
     assert storage.read_bytes(path) == b"second\n"
+
+
+def test_removed_file_is_gone_and_one_that_is_not_there_is_no_error(output):
+    path = storage.join(output, "unfinished/x")
+    storage.write_bytes(path, b"one")
+    storage.remove(path)
+    storage.remove(path)
+    assert not storage.exists(path)
+
+
+def test_of_processes_that_replace_the_same_file_at_once_one_succeeds(tmp_path):
+    paths = [str(tmp_path / f"LATEST{race}") for race in range(40)]
+    wins = os.open(tmp_path / "wins", os.O_CREAT | os.O_APPEND | os.O_RDWR)
+    contenders = []
+    for _ in range(4):
+        if (pid := os.fork()) == 0:
+            for path in paths:
+                with contextlib.suppress(storage.SupersededError):
+                    storage.write_text_last(path, f"{os.getpid()}", expected=None)
+                    os.write(wins, f"{path} {os.getpid()}\n".encode())
+            os._exit(0)
+        contenders.append(pid)
+    assert all(os.waitpid(pid, 0)[1] == 0 for pid in contenders)
+    won = [line.split() for line in (tmp_path / "wins").read_text().splitlines()]
+    assert sorted(path for path, _ in won) == sorted(paths)
+    assert all(storage.read_bytes(path).decode() == winner for path, winner in won)
+    os.close(wins)
+
+
+def test_a_claimed_folder_is_refused_until_its_holder_ends(tmp_path):
+    folder = str(tmp_path / "out" / "runs")
+    reader, writer = os.pipe()
+    if (holder := os.fork()) == 0:
+        with storage.claimed(folder):
+            os.write(writer, b".")
+            time.sleep(60)
+        os._exit(1)
+    os.read(reader, 1)
+    with pytest.raises(storage.BusyError, match="another process .* at work on .*runs"), storage.claimed(folder):
+        pass
+    os.kill(holder, signal.SIGKILL)
+    os.waitpid(holder, 0)
+    with storage.claimed(folder):
+        assert os.listdir(folder) == []
 
 
 @pytest.fixture(scope="module")
@@ -225,8 +270,10 @@ def test_leftovers_of_dead_processes_are_removed_and_no_others(tmp_path):
         path.write_bytes(b"half")
     os.utime(old, (time.time() - 2 * 86400,) * 2)
     assert storage.file_names(str(tmp_path)) == ["notes.partial"]
-    storage.write_bytes(str(tmp_path / "a.bin"), b"one")
-    assert not abandoned.exists() and not old.exists()
+    (tmp_path / "deeper").mkdir()
+    (tmp_path / "deeper" / abandoned.name).write_bytes(b"half")
+    assert storage.remove_abandoned(str(tmp_path)) == 3
+    assert not abandoned.exists() and not old.exists() and not list((tmp_path / "deeper").iterdir())
     assert mine.exists() and all(path.exists() for path in kept)
 
 
@@ -262,8 +309,7 @@ def test_killed_processes_leave_no_half_file_under_a_final_name(tmp_path):
         for path in finished:
             assert storage.read_bytes(path) == _content(path)
     assert were_killed_writing  # or the test showed nothing
-    for path in paths[:40]:  # the same work again, by a process that lives and has not seen these folders
-        storage.write_bytes(path, _content(path))
+    storage.remove_abandoned(str(tmp_path))
     assert not [path for path in _files(tmp_path) if storage.is_partial(os.path.basename(path))]
 
 
