@@ -352,6 +352,8 @@ def _ledger_lines(run: dict[str, Any]) -> str:
         f"          {run['unchanged']:,} unchanged, {run['duplicate']:,} duplicate, {run['removed']:,} removed, "
         f"{run['assets_written']:,} assets written",
     ]
+    if resumed := run.get("resumed"):
+        lines.append(f"          {resumed:,} of them finished before by a run that did not end")
     if reasons := run.get("rejections"):
         lines.append("rejected  " + ", ".join(f"{count:,} {reason}" for reason, count in reasons.items()))
     lines.append(f"speed     {run['seconds']:.1f} s, {run['images_per_second']:.1f} images/s")

@@ -23,8 +23,10 @@ from pipeline.records import (
     catalogue_row,
 )
 from pipeline.report import write_report
+from pipeline.resuming import ResumePhotos
 from pipeline.sinks.assets import WriteAssets
 from pipeline.sinks.commit import Commit
+from pipeline.sinks.journal import NoteFinished
 from pipeline.sinks.tables import WriteTable
 from pipeline.sources.fetch import FetchPhotos, fetch_photo
 from pipeline.sources.lookup import SourceReader
@@ -101,6 +103,9 @@ def build_graph(pipeline: beam.Pipeline, plan: RunPlan, *, progress: str | None 
     photos, carried, leading, rejections = photos | "CarryOver" >> CarryOver(plan.shards, plan.pictures())
     carried = counted(carried, "Carried")  # CarriedRows
     refused.append(counted(rejections, "RefusedCarryOver"))
+    if plan.noted:
+        photos, resumed, resumed_leading = photos | "ResumePhotos" >> ResumePhotos(plan.finished())
+        resumed = counted(resumed, "Resumed")  # catalogue row
     photos = stage(photos, "ReadLabels", ReadLabels())  # + source_type, source_credentials
     photos = stage(photos, "DecodePhotos", DecodePhotos(limits, wanted))  # + image
     photos = stage(photos, "HashPhotos", HashPhotos())  # + perceptual
@@ -127,12 +132,16 @@ def build_graph(pipeline: beam.Pipeline, plan: RunPlan, *, progress: str | None 
     photos = stage(photos, "WriteAssets", write)  # + assets, and no pixels any more
 
     done = counted(photos | "MakeRows" >> beam.Map(row_of), "Done")  # catalogue row
+    done = done | "NoteFinished" >> beam.ParDo(NoteFinished(config.output, plan.run, plan.journal_key))  # the same
+    leaders = photos | "LeadingRows" >> beam.FlatMap(lambda photo: [(photo.id, row_of(photo))] if photo.leads else [])
+    if plan.noted:
+        done = (done, resumed) | "GatherDone" >> beam.Flatten()  # catalogue row
+        leaders = (leaders, resumed_leading) | "GatherLeading" >> beam.Flatten()  # (id, catalogue row)
     if plan.options.uris:
         done = done | "SharePictures" >> SharePictures(plan.options.category_column)  # catalogue row
     lost = refused | "GatherRejections" >> beam.Flatten()  # Rejection
     outcomes = {
-        "rows": photos
-        | "LeadingRows" >> beam.FlatMap(lambda photo: [(photo.id, row_of(photo))] if photo.leads else []),
+        "rows": leaders,
         "carried": leading,
         "rejections": lost | "LeadingRejections" >> beam.FlatMap(lambda lost: [(lost.id, lost)] if lost.leads else []),
         "twins": following | "KeyTwins" >> beam.Map(lambda twin: (twin.leader, twin)),

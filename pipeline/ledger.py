@@ -140,12 +140,15 @@ def describe_run(
       previous_run: the committed run that this one was compared with, None for the first.
 
     Returns:
-      Counts as in ``Ledger``; ``images_per_second`` counts the photos worked on, not those carried over.
+      Counts as in ``Ledger``; ``images_per_second`` counts the photos worked on, not those carried over;
+      ``resumed`` those of ready and review that a run which did not end had finished before.
     """
     counts = dataclasses.asdict(ledger)
     rejections = counts.pop("rejections")
     seconds = (ended - started).total_seconds()
-    worked = ledger.read - ledger.unchanged
+    timed = max((photos for _, photos in stages.values()), default=0)
+    resumed = max(0, ledger.ready + ledger.review - ledger.unchanged - ledger.duplicate - timed)
+    worked = ledger.read - ledger.unchanged - resumed
     return {
         **counts,
         "seconds": round(seconds, 3),
@@ -159,6 +162,7 @@ def describe_run(
         "ended": ended.astimezone(datetime.UTC).isoformat(timespec="seconds"),
         "host": host,
         "previous_run": previous_run,
+        "resumed": resumed,
     }
 
 

@@ -21,6 +21,7 @@ from pipeline.credentials import room_for_credentials
 from pipeline.records import OWN_COLUMNS, catalogue_schema
 from pipeline.refresh import PreviousRows, RefreshPlan, latest_run, load_previous, new_run_name, plan_refresh
 from pipeline.sinks import storage
+from pipeline.sinks.journal import FinishedRows, journal_key, noted_files
 from pipeline.sinks.tables import CarriedRows, read_part, shard_of, table_parts
 from pipeline.sources.items import SourceOptions, check_unique
 from pipeline.sources.listing import open_source
@@ -60,6 +61,7 @@ class RunPlan:
       previous: the last committed run's rows.
       refresh: how the input stands to that run.
       kept_rejections: rows of its rejections table that stay as they are.
+      noted: files of rows that runs which did not end have finished since, of ``pipeline.sinks.journal``.
       run: the new run's name.
       expected_latest: the last committed run, None before the first.
       fingerprint: of the configuration.
@@ -78,6 +80,7 @@ class RunPlan:
     previous: PreviousRows
     refresh: RefreshPlan
     kept_rejections: tuple[CarriedRows, ...]
+    noted: tuple[str, ...]
     run: str
     expected_latest: str | None
     fingerprint: str
@@ -102,6 +105,15 @@ class RunPlan:
     def carried_rows(self) -> Iterator[CarriedRows]:
         """Yields the rows of the last run's catalogue that stay without a look at their photos."""
         return self.previous.carried(self.refresh.unmoved, self.shards, refresh="unchanged")
+
+    @property
+    def journal_key(self) -> str:
+        """What must agree before this run goes on from another one's finished rows."""
+        return journal_key(self.fingerprint, self.model.sha256, self.config.full_refresh)
+
+    def finished(self) -> FinishedRows:
+        """Returns where to find the rows that runs which did not end have finished."""
+        return FinishedRows(self.config.output, self.noted)
 
     def pictures(self) -> PreviousPictures | None:
         """Returns where to find pictures of the same bytes in the last run.
@@ -208,6 +220,7 @@ def _plan(config: RunConfig, now: datetime.datetime | None, only: frozenset[str]
         replayed = {i for planned in refresh.items for i in planned.ids()}
         kept_rejections, rejected = _kept_rejections(config.output, expected_latest, replayed, len(previous))
         read = len(previous) + rejected
+    key = journal_key(fingerprint, model.sha256, config.full_refresh)
     return RunPlan(
         config=config,
         profile=profile,
@@ -220,6 +233,8 @@ def _plan(config: RunConfig, now: datetime.datetime | None, only: frozenset[str]
         previous=previous,
         refresh=refresh,
         kept_rejections=kept_rejections,
+        # notes do not tell the category on which pictures may depend
+        noted=() if options.category_column else noted_files(config.output, key, expected_latest),
         run=new_run_name(started),
         expected_latest=expected_latest,
         fingerprint=fingerprint,
@@ -268,12 +283,13 @@ def describe_plan(plan: RunPlan) -> str:
     config, refresh = plan.config, plan.refresh
     last = plan.expected_latest or "none"
     known = "to be done again: --full_refresh" if config.full_refresh else "to be compared"
+    resumed = "; goes on where a run stopped that did not end" if plan.noted else ""
     return "\n".join(
         [
             f"input     {config.input}: {plan.read:,} photos in {plan.pieces:,} pieces",
             f"output    {config.output}: last committed run {last}",
             f"photos    {refresh.new:,} new, {refresh.known:,} {known}, {len(refresh.unmoved):,} unmoved, "
-            f"{len(refresh.removed):,} removed",
+            f"{len(refresh.removed):,} removed{resumed}",
             f"model     {plan.model.name} {plan.model.sha256[:12]}",
             f"profile   {plan.profile.name}: {plan.profile.width}x{plan.profile.height}, {', '.join(config.outputs)}",
         ]

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
@@ -22,13 +22,16 @@ from pipeline.options import DEFAULT_RUNNER
 from pipeline.planning import RunPlan
 from pipeline.progress import ProgressLine
 from pipeline.sinks import storage
-from pipeline.sinks.commit import CommitConflict
+from pipeline.sinks.commit import CommitConflict, check_still_latest
+from pipeline.supervision import kill_workers, watching_workers
+from pipeline.usage import FAILED
 
 # In Beam 2.77 DirectRunner first tries to download another runner; this is the one that it falls back to.
 _LOCAL_RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 
 INTERRUPTED = "interrupted; the last committed run is untouched, finished assets are kept"
 INTERRUPTED_STATUS = 130  # 128 + SIGINT, as shells have it
+_UNTOUCHED = "the last committed run is untouched, finished photos are kept: start it again"
 
 EXPECTED_ERRORS = (LedgerError, CommitConflict, storage.StorageError)
 
@@ -50,8 +53,17 @@ def run_job(
     Raises:
       LedgerError: the counts do not balance; nothing was committed.
       CommitConflict: another run was committed meanwhile.
+      storage.BusyError: another run of this machine is writing to the same local folder.
       RuntimeError: the runner failed.
     """
+    with storage.claimed(storage.join(plan.config.output, "runs")):
+        check_still_latest(plan.config.output, plan.run, plan.expected_latest)
+        storage.remove_abandoned(plan.config.output)
+        _run_on(plan, options, all_cores, show_progress)
+    return read_run(plan.config.output, plan.run)
+
+
+def _run_on(plan: RunPlan, options: PipelineOptions, all_cores: bool, show_progress: bool) -> None:
     standard = options.view_as(StandardOptions)
     local = (standard.runner or DEFAULT_RUNNER) in (DEFAULT_RUNNER, "FnApiRunner", _LOCAL_RUNNER)
     if local:
@@ -59,7 +71,11 @@ def run_job(
         if all_cores:
             direct = options.view_as(DirectOptions)
             direct.direct_running_mode, direct.direct_num_workers = "multi_threading", os.cpu_count() or 1
-    with tempfile.NamedTemporaryFile(prefix="packshot-progress-") as counter, _ending_on_interrupt(counter.name):
+    with (
+        tempfile.NamedTemporaryFile(prefix="packshot-progress-") as counter,
+        _ending_on_interrupt(counter.name),
+        watching_workers(lambda death: _end(counter.name, f"the job failed: {death}; {_UNTOUCHED}", FAILED)),
+    ):
         pipeline = beam.Pipeline(options=options)
         build_graph(pipeline, plan, progress=counter.name if local else None)
         if local and show_progress:
@@ -67,7 +83,6 @@ def run_job(
                 _finish(pipeline)
         else:
             _finish(pipeline)
-    return read_run(plan.config.output, plan.run)
 
 
 def read_run(output: str, run: str) -> dict[str, Any]:
@@ -86,16 +101,20 @@ def _ending_on_interrupt(counter: str) -> Iterator[None]:
         yield
         return
 
-    def end(*_) -> None:
-        os.unlink(counter)
-        os.write(2, f"\npackshot: {INTERRUPTED}\n".encode())
-        os._exit(INTERRUPTED_STATUS)
-
-    before = signal.signal(signal.SIGINT, end)
+    before = signal.signal(signal.SIGINT, lambda *_: _end(counter, INTERRUPTED, INTERRUPTED_STATUS))
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def _end(counter: str, message: str, status: int) -> NoReturn:
+    """Ends the process and its workers at once, whatever their threads wait for."""
+    kill_workers()
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(counter)
+    os.write(2, f"\npackshot: {message}\n".encode())
+    os._exit(status)
 
 
 def _finish(pipeline: beam.Pipeline) -> None:
@@ -127,5 +146,7 @@ def silence_libraries(verbose: bool) -> None:
     )
     if not verbose:
         logging.getLogger("apache_beam").setLevel(logging.ERROR)
+        # what a dead worker's connection says at length, watching_workers says in a line
+        logging.getLogger("apache_beam.runners.worker.data_plane").setLevel(logging.CRITICAL)
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         os.environ.setdefault("GRPC_VERBOSITY", "ERROR")

@@ -13,6 +13,7 @@ import apache_beam as beam
 
 from pipeline.ledger import Ledger, describe_run
 from pipeline.sinks import storage
+from pipeline.sinks.journal import clear_journal
 from pipeline.sinks.tables import ShardSummary
 
 LATEST = "LATEST"
@@ -22,6 +23,13 @@ StageSums = dict[str, tuple[float, int]]  # stage: (milliseconds, photos)
 
 class CommitConflict(Exception):
     """Another run was committed since this one was planned."""
+
+
+def check_still_latest(output: str, run: str, expected_latest: str | None) -> None:
+    """Raises CommitConflict if the committed run is not the one that a run was planned against."""
+    latest = committed_run(output)
+    if latest != expected_latest:
+        raise CommitConflict(_conflict(output, run, expected_latest, latest))
 
 
 def committed_run(output: str) -> str | None:
@@ -44,6 +52,8 @@ def commit_run(
     write_report: WriteReport | None = None,
 ) -> None:
     """Commits a run whose assets and tables are stored: run.json, then the report, then ``LATEST``.
+
+    Notes of finished photos (``pipeline.sinks.journal``) that this makes useless are deleted last.
 
     Until the last step the previous run stays the current one; committing the same run again does nothing.
 
@@ -75,6 +85,7 @@ def commit_run(
         storage.write_text_last(storage.join(output, LATEST), f"{run}\n", expected=before)
     except storage.SupersededError as error:
         raise CommitConflict(_conflict(output, run, expected_latest, committed_run(output))) from error
+    clear_journal(output, run)
 
 
 class Commit(beam.PTransform):

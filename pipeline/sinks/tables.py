@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import io
@@ -23,6 +24,7 @@ Row = Mapping[str, Any]
 
 _ROW_GROUP = 10_000  # rows; fixed, because it shows in the bytes
 _WORKED_ON = ("new", "changed")  # not what the last run made, nor another photo of this one
+_REMEDY = "restore it, or name an older run of this folder in LATEST"
 _PART = re.compile(r"part-(\d{5})-of-(\d{5})\.parquet")
 
 
@@ -148,11 +150,12 @@ def table_parts(output: str, table: Table, run: str) -> list[str]:
     folder = storage.join(output, table, run)
     parts = [match for match in map(_PART.fullmatch, storage.file_names(folder)) if match]
     if not parts:
-        raise FileNotFoundError(f"there is no {table} table of run {run!r} in {output!r}")
+        raise FileNotFoundError(f"there is no {table} table of run {run!r} in {output!r}; {_REMEDY}")
     shards = int(parts[0][2])
     names = [part[0] for part in parts]
     if [(int(part[1]), int(part[2])) for part in parts] != [(shard, shards) for shard in range(shards)]:
-        raise ValueError(f"{folder!r} should hold {shards} files part-*-of-{shards:05d}.parquet, but holds {names}")
+        wanted = f"{shards} files part-*-of-{shards:05d}.parquet"
+        raise ValueError(f"{folder!r} should hold {wanted}, but holds {names}; {_REMEDY}")
     return [storage.join(table, run, name) for name in names]
 
 
@@ -170,25 +173,29 @@ def read_part(
       FileNotFoundError: there is no such file.
       ValueError: it is no whole Parquet file.
     """
-    file = _open_part(output, part, dictionaries)
-    return file.read(columns=None if columns is None else list(columns))
+    with _saying_what_is_damaged(storage.join(output, part)):
+        return _open_part(output, part, dictionaries).read(columns=None if columns is None else list(columns))
 
 
 def part_schema(output: str, part: str) -> pa.Schema:
     """Returns the schema of one file of a table; raises as ``read_part`` does."""
-    return _open_part(output, part).schema_arrow
+    with _saying_what_is_damaged(storage.join(output, part)):
+        return _open_part(output, part).schema_arrow
 
 
 def _open_part(output: str, part: str, dictionaries: Sequence[str] = ()) -> pq.ParquetFile:
-    path = storage.join(output, part)
+    content = storage.read_bytes(storage.join(output, part))
+    return pq.ParquetFile(pa.BufferReader(content), read_dictionary=list(dictionaries))
+
+
+@contextlib.contextmanager
+def _saying_what_is_damaged(path: str) -> Iterator[None]:
     try:
-        return pq.ParquetFile(pa.BufferReader(storage.read_bytes(path)), read_dictionary=list(dictionaries))
-    except (pa.ArrowException, OSError) as error:
-        if isinstance(error, FileNotFoundError):
-            raise
-        raise ValueError(
-            f"{path!r} is not a whole Parquet file ({error}); restore it, or name an older run in LATEST"
-        ) from error
+        yield
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowException, OSError) as error:  # of a damaged page pyarrow says that it could not be read
+        raise ValueError(f"{path!r} is not a whole Parquet file ({error}); {_REMEDY}") from error
 
 
 class WriteTable(beam.PTransform):

@@ -99,6 +99,17 @@ def test_exit_status(read, rejected, limit, status):
     assert exit_status(Ledger(read=read, ready=read - rejected, rejected=rejected), limit) == status
 
 
+def test_photos_that_a_killed_run_had_finished_are_told_and_not_counted_as_work():
+    started = datetime.datetime(2026, 11, 22, tzinfo=datetime.UTC)
+    described = describe_run(
+        Ledger(read=10, ready=6, review=2, rejected=2, unchanged=1, assets_written=14, rejections={"empty": 2}),
+        started=started, ended=started + datetime.timedelta(seconds=1), stages={"decode": (9.0, 3)},
+        config={}, model={}, versions={}, host="h",
+    )  # fmt: skip
+    assert described["resumed"] == 4
+    assert described["images_per_second"] == 5.0  # three finished, two rejected
+
+
 def test_description_of_a_run():
     started = datetime.datetime(2026, 11, 22, 22, 30, tzinfo=datetime.timezone(datetime.timedelta(hours=1)))
     ledger = Ledger(
@@ -124,11 +135,12 @@ def test_description_of_a_run():
     )
     assert " ".join(described) == (
         "read ready review rejected unchanged duplicate removed assets_written near_duplicates seconds "
-        "images_per_second stages config model versions rejections started ended host previous_run"
+        "images_per_second stages config model versions rejections started ended host previous_run resumed"
     )
     assert described["previous_run"] == "r1"
     assert described["seconds"] == 4.0
     assert described["images_per_second"] == 2.5  # of the ten that were worked on
     assert described["stages"] == {"decode": 3.0, "matte": 2.5}
+    assert described["resumed"] == 0
     assert described["started"] == "2026-11-22T21:30:00+00:00"
     assert json.loads(json.dumps(described)) == described

@@ -1,0 +1,168 @@
+"""Rows of finished photos, noted while a run goes on, so that a run that was killed loses next to nothing.
+
+A worker stores the rows of the photos it has finished as a small Parquet file every so often. They belong to no
+run's tables: the next run only takes a row from here where photo, settings, model and stored assets are those that
+the row names, so that a note may be late, missing or doubled without harm. A commit deletes what it made useless.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import io
+import logging
+import re
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import apache_beam as beam
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.records import OWN_COLUMNS, catalogue_schema
+from pipeline.sinks import storage
+from pipeline.sinks.tables import encode_table, to_arrow
+
+FOLDER = "unfinished"
+
+_LOGGER = logging.getLogger(__name__)
+_NAME = re.compile(r"(?P<run>\d{8}T\d{6}Z-[0-9a-f]{6})-(?P<key>[0-9a-f]{12})-[0-9a-f]{8}\.parquet")
+_SHARE = 0.05  # of its time so far is the most that a worker loses, within these bounds:
+_SHORTEST, _LONGEST = 1.0, 60.0  # seconds
+_CONNECTIONS = 16
+_LOCK = threading.Lock()
+
+
+def journal_key(fingerprint: str, model_sha256: str, full_refresh: bool) -> str:
+    """Names what must agree between two runs before one takes the other's rows: 12 hexadecimal digits.
+
+    Args:
+      fingerprint: of the configuration.
+      model_sha256: of the model's weights.
+      full_refresh: one that does every photo anew only goes on where another such run ended.
+    """
+    return hashlib.sha256(f"{fingerprint}\0{model_sha256}\0{full_refresh}".encode()).hexdigest()[:12]
+
+
+def noted_files(output: str, key: str, after: str | None) -> tuple[str, ...]:
+    """Returns the names of the files of finished rows that a new run may go on from.
+
+    Args:
+      output: the output folder.
+      key: of ``journal_key``.
+      after: the last committed run: notes of runs that started before it are out of date. None for no run.
+
+    Raises:
+      storage.StorageError: the folder cannot be listed.
+    """
+    names = [match for match in map(_NAME.fullmatch, storage.file_names(storage.join(output, FOLDER))) if match]
+    return tuple(match[0] for match in names if match["key"] == key and (after is None or match["run"] > after))
+
+
+class FinishedRows:
+    """Finds the rows that unfinished runs have noted. It is light to send; the files are read where it is first asked.
+
+    Args:
+      output: the output folder.
+      names: of ``noted_files``; the last that has an id counts.
+    """
+
+    def __init__(self, output: str, names: tuple[str, ...]):
+        self._key = (output, names)
+
+    def find(self, photo_id: str, source_sha256: str) -> dict[str, Any] | None:
+        """Returns the row of the catalogue's own columns, if it is of these bytes and all its assets are stored.
+
+        Raises:
+          storage.StorageError: it cannot be looked up whether the assets are there.
+        """
+        with _LOCK:  # a second thread would only read the same files again
+            positions, table = _noted_rows(*self._key)
+        position = positions.get(photo_id)
+        if position is None:
+            return None
+        row = table.slice(position, 1).to_pylist()[0]
+        if row["source_sha256"] != source_sha256:
+            return None
+        sizes = ((storage.file_size(storage.join(self._key[0], a["uri"])), a["bytes"]) for a in row["assets"])
+        return row if all(stored == noted for stored, noted in sizes) else None
+
+
+@functools.lru_cache(maxsize=1)
+def _noted_rows(output: str, names: tuple[str, ...]) -> tuple[dict[str, int], pa.Table]:
+    """Reads files of finished rows; one that cannot be read is left out, and its photos are done again."""
+    schema = catalogue_schema()
+    with ThreadPoolExecutor(_CONNECTIONS) as pool:
+        found = list(pool.map(lambda name: _read(storage.join(output, FOLDER, name), schema), names))
+    table = pa.concat_tables([schema.empty_table(), *(t for t in found if t is not None)]).combine_chunks()
+    return {photo_id: position for position, photo_id in enumerate(table.column("id").to_pylist())}, table
+
+
+def clear_journal(output: str, run: str) -> None:
+    """Deletes the notes of a run that was committed, and of those that started before it.
+
+    What cannot be deleted is left with a warning: it is out of date, and the next commit deletes it.
+    """
+    folder = storage.join(output, FOLDER)
+    try:
+        names = [match for match in map(_NAME.fullmatch, storage.file_names(folder)) if match]
+        with ThreadPoolExecutor(_CONNECTIONS) as pool:
+            list(pool.map(storage.remove, [storage.join(folder, match[0]) for match in names if match["run"] <= run]))
+    except storage.StorageError as error:
+        _LOGGER.warning("The notes of finished runs in %r were not deleted: %s", folder, error)
+
+
+class NoteFinished(beam.DoFn):
+    """Passes catalogue rows on and notes them, a file at a time, before a worker's loss would be worth mentioning.
+
+    A kill costs a worker a twentieth of the time since it began, and a minute at most. What cannot be
+    noted only costs time after a crash, and so is a warning.
+
+    Args:
+      output: the output folder.
+      run: the run's name.
+      key: of ``journal_key``.
+      clock: gives seconds.
+    """
+
+    def __init__(self, output: str, run: str, key: str, clock: Callable[[], float] = time.monotonic):
+        self._output, self._run, self._key, self._clock = output, run, key, clock
+
+    def setup(self):
+        self._began = self._noted = self._clock()
+        self._rows: list[dict[str, Any]] = []
+
+    def process(self, row: dict[str, Any]) -> Iterable[dict[str, Any]]:
+        yield row
+        self._rows.append({name: value for name, value in row.items() if name in OWN_COLUMNS})
+        now = self._clock()
+        if now - self._noted >= min(max(_SHORTEST, _SHARE * (now - self._began)), _LONGEST):
+            self._note()
+
+    def finish_bundle(self):
+        self._note()
+
+    def _note(self) -> None:
+        rows, self._rows = self._rows, []
+        if rows:
+            name = f"{self._run}-{self._key}-{secrets.token_hex(4)}.parquet"
+            try:
+                storage.write_bytes(
+                    storage.join(self._output, FOLDER, name), encode_table(to_arrow(rows, catalogue_schema()))
+                )
+            except (storage.StorageError, ValueError) as error:
+                _LOGGER.warning("%d finished photos were not noted: %s", len(rows), error)
+        self._noted = self._clock()
+
+
+def _read(path: str, schema: pa.Schema) -> pa.Table | None:
+    try:
+        table = pq.read_table(io.BytesIO(storage.read_bytes(path)))
+    except (storage.StorageError, FileNotFoundError, pa.ArrowException) as error:
+        _LOGGER.warning("The photos noted in %r are done again: %s", path, error)
+        return None
+    return table if table.schema.equals(schema) else None
