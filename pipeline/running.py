@@ -145,8 +145,7 @@ def silence_libraries(verbose: bool) -> None:
         stream=sys.stderr,
     )
     if not verbose:
-        logging.getLogger("apache_beam").setLevel(logging.ERROR)
-        # what a dead worker's connection says at length, watching_workers says in a line
-        logging.getLogger("apache_beam.runners.worker.data_plane").setLevel(logging.CRITICAL)
+        # Beam logs the traces of every error that ends a job, some of them twice; the command says it in a line.
+        logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         os.environ.setdefault("GRPC_VERBOSITY", "ERROR")

@@ -307,7 +307,11 @@ def _s3_client(options: PipelineOptions):
         aws_access_key_id=given.s3_access_key_id,
         aws_secret_access_key=given.s3_secret_access_key,
         aws_session_token=given.s3_session_token,
-        config=Config(connect_timeout=_TIMEOUT[0], read_timeout=_TIMEOUT[1]),
+        config=Config(
+            connect_timeout=_TIMEOUT[0],
+            read_timeout=_TIMEOUT[1],
+            retries={"mode": "standard", "total_max_attempts": 3},  # and pipeline.sinks.storage tries again
+        ),
     )
 
 

@@ -386,6 +386,7 @@ class _LocalStore:
             _remove(temporary)
             raise
         if stored != content:
+            _remove(temporary)  # still there, if the rename was none
             raise MismatchError(
                 f"{len(content)} bytes were written to {path!r}, but {len(stored)} other bytes were read back"
             )
