@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
+from apache_beam.runners.worker import sdk_worker
 
 from pipeline.graph import build_graph
 from pipeline.ledger import LedgerError
@@ -145,7 +146,9 @@ def silence_libraries(verbose: bool) -> None:
         stream=sys.stderr,
     )
     if not verbose:
-        # Beam logs the traces of every error that ends a job, some of them twice; the command says it in a line.
+        # Beam logs the trace of every error that ends a job and prints it besides, and where standard error is a file
+        # on a full disk it then waits for ever. The command says the error in a line.
         logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
+        vars(sdk_worker)["print"] = lambda *_, **__: None
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         os.environ.setdefault("GRPC_VERBOSITY", "ERROR")

@@ -61,9 +61,10 @@ def test_gs_breaks_one_request_in_ten(shop, committed, monkeypatch):
             monkeypatch.setenv("STORAGE_EMULATOR_HOST", address)
             status, said = shop.run("gs://shop/out", photos=shop.some)
         assert status == 0, said
-        objects = {
-            blob.name[len("out/") :]: blob.download_as_bytes() for blob in client.list_blobs("shop", prefix="out/")
-        }
+        bucket = client.bucket("shop")
+        names = [blob.name for blob in client.list_blobs("shop", prefix="out/")]
+        # by name: what a listing gives leads to the address under which an object was written, the proxy's
+        objects = {name[len("out/") :]: bucket.blob(name).download_as_bytes() for name in names}
     _, tables, assets = _split(objects)
     assert tables == committed.tables() and assets == committed.assets()
     assert not any(name.startswith("unfinished/") for name in objects)
@@ -76,15 +77,15 @@ def test_s3_never_takes_one_asset(shop, committed, tmp_path):
         proxy = FaultyProxy(server, every=1, faults=("503",), only=asset)
         with serving(proxy) as address:
             flags = (*_s3_flags(address), "--max_rejected_fraction", "0")
-            status, said = shop.run("s3://shop/out", *flags, photos=shop.some)
+            status, said = shop.run("s3://shop/once", *flags, photos=shop.some)
         assert status == 3, said
-        run, _, _ = _split(_objects(client, "out/"))
-        client.download_file("shop", f"out/rejections/{run}/part-00000-of-00001.parquet", str(tmp_path / "rejected"))
+        run, _, _ = _split(_objects(client, "once/"))
+        client.download_file("shop", f"once/rejections/{run}/part-00000-of-00001.parquet", str(tmp_path / "rejected"))
         (row,) = pq.read_table(tmp_path / "rejected").to_pylist()
         assert row["reason"] == "write_failed" and asset in row["detail"]
-        status, said = shop.run("s3://shop/out", *_s3_flags(server), photos=shop.some)  # and now it does
+        status, said = shop.run("s3://shop/once", *_s3_flags(server), photos=shop.some)  # and now it does
         assert status == 0, said
-        _, _, assets = _split(_objects(client, "out/"))
+        _, _, assets = _split(_objects(client, "once/"))
         assert assets == committed.assets()
 
 
@@ -93,8 +94,8 @@ def test_s3_goes_down_for_good(shop):
     with emulators.s3_server("shop") as (server, client):
         proxy = FaultyProxy(server, every=0, faults=("reset",), down_after=25)
         with serving(proxy) as address:
-            status, said = shop.run("s3://shop/out", *_s3_flags(address), photos=shop.some)
+            status, said = shop.run("s3://shop/down", *_s3_flags(address), photos=shop.some)
         assert status == 1, said
         (line,) = [line for line in said.splitlines() if line.startswith("packshot:")]
-        assert "could not" in line and "s3://shop/out" in line
-        assert "LATEST" not in _objects(client, "out/")
+        assert "could not" in line and "s3://shop/down" in line
+        assert "LATEST" not in _objects(client, "down/")

@@ -48,8 +48,8 @@ PIXEL_STEPS = (
 
 # whose elements are rows, references to rows, or timings
 LIGHT_TAGS = {"rejected", "carried", "leading", "twins"}
-LIGHT_STEPS = {"MakeRows", "CountDone", "NoteFinished", "CountCarried", "Commit", "TakeTimings", "KeyTwins", "LeadingRows",
-               "LeadingRejections", "FollowLeaders"}  # fmt: skip
+LIGHT_STEPS = {"MakeRows", "CountDone", "NoteFinished", "CountCarried", "Commit", "TakeTimings", "KeyTwins",
+               "LeadingRows", "LeadingRejections", "FollowLeaders"}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
