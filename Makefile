@@ -22,6 +22,11 @@ $(VENV)/installed-dev: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[dev,gcp,aws]'
 	touch $@
 
+# and what is measured with
+$(VENV)/installed-bench: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	touch $@
+
 demo: $(VENV)/installed
 	rm -rf $(DEMO)
 	$(BIN)/packshot samples $(DEMO)/catalogue --count $(PHOTOS) --seed 1 --broken 4
@@ -40,8 +45,9 @@ format: $(VENV)/installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/installed-dev
-	$(BIN)/python -m tests.benchmarks
+# BENCH="--only loop,floor", BENCH="--full", BENCH="--photos catalogue.parquet" ...
+bench: $(VENV)/installed-bench
+	$(BIN)/python -m tests.benchmarks $(BENCH)
 
 # coverage-guided; what it finds is written to build/fuzz
 fuzz: $(VENV)/installed-dev

@@ -8,6 +8,7 @@ from setuptools import find_packages, setup
 HERE = Path(__file__).parent
 HEIF = ["pillow-heif>=1.1"]  # libheif with a decoder for HEIC; AVIF needs nothing beside Pillow
 C2PA = ["c2pa-python>=0.38,<0.39"]  # its manifests are settled byte by byte: see pipeline/credentials.py
+BENCH = ["onnx>=1.17", "py-spy>=0.4", "pymatting>=1.1"]  # rembg gets an environment of its own
 TRAIN = [
     "importlib_resources>=6.4",  # tensorflow-datasets needs it and does not say so
     "tensorboard>=2.20",
@@ -52,6 +53,7 @@ setup(
         "heif": HEIF,
         "fuzz": ["atheris>=2.3", "hypothesis>=6"],
         "train": TRAIN,
+        "bench": BENCH,
         "dev": [
             *TRAIN,
             *C2PA,

@@ -1,4 +1,4 @@
-"""What the network, the matte and its edge colours cost, and how good the colours are, beside a reference.
+"""Sections ``matte`` and ``network``: what network, matte and edge colours cost, and how good the colours are.
 
 Everything is timed in turn, round after round, so that all meet the same load, and the least time counts.
 """
@@ -8,18 +8,19 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import cv2
 import numpy as np
 
 from models.handlers import load_segmenter
 from models.registry import resolve_model
+from tests.benchmarks.bench import Bench
+from tests.benchmarks.results import Section, markdown_table
 from transforms.foreground import estimate_foreground
 from transforms.matte import refine_alpha
 
 SIDE = 1000
-SIZES = (256, 320)
+SIZES = (192, 256, 320)
 
 
 def least_milliseconds(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
@@ -66,7 +67,7 @@ def edge_error(found: np.ndarray, truth: dict[str, np.ndarray], ground: tuple[in
     return float(np.abs(shown - wanted).mean())
 
 
-def matting_table(rounds: int = 20) -> str:
+def matte_section(bench: Bench) -> Section:
     """Measures refinement and edge colours at 1000 x 1000 on one core, with pymatting's in the same run."""
     import pymatting
 
@@ -83,19 +84,21 @@ def matting_table(rounds: int = 20) -> str:
         "estimate_foreground": lambda: estimate_foreground(image, alpha),
         "pymatting.estimate_foreground_ml": reference,
     }
-    spent = least_milliseconds(calls, rounds)
+    spent = least_milliseconds(calls, 10 * bench.sizes.rounds)
     base = spent["pymatting.estimate_foreground_ml"]
-    lines = ["| 1000 x 1000, one core | ms | ratio | edge error on black | on green |", "|---|--:|--:|--:|--:|"]
+    rows = []
     for name, call in calls.items():
         errors = ("-", "-")
         if name != "refine_alpha":
             colours = call()
             errors = tuple(f"{edge_error(colours, truth, ground):.2f}" for ground in ((0, 0, 0), (0, 255, 0)))
-        lines.append(f"| {name} | {spent[name]:.1f} | {spent[name] / base:.2f} | {errors[0]} | {errors[1]} |")
-    return "\n".join(lines)
+        rows.append((name, f"{spent[name]:.1f}", f"{spent[name] / base:.3f}", *errors))
+    head = (f"{SIDE} x {SIDE}, one core", "ms", "ratio", "edge error on black", "on green")
+    text = "A composite of synthetic grain; errors of 255.\n\n" + markdown_table(head, rows)
+    return Section("matte", "Matte and edge colours beside pymatting", text, {"milliseconds": spent})
 
 
-def network_table(scratch: Path, rounds: int = 30) -> str:
+def network_section(bench: Bench) -> Section:
     """Times the default model's network on LiteRT, by size, weights and threads."""
     import keras
 
@@ -104,6 +107,7 @@ def network_table(scratch: Path, rounds: int = 30) -> str:
     spec = resolve_model()
     network = keras.models.load_model(spec.accelerated or "", compile=False)
     calls: dict[str, Callable[[], object]] = {}
+    scratch = bench.scratch("network")
     for size in SIZES:
         resized = network if network.input_shape[1] == size else export.resized(network, size)
         image = np.random.default_rng(0).integers(0, 256, (size, size, 3), dtype=np.uint8)
@@ -112,5 +116,7 @@ def network_table(scratch: Path, rounds: int = 30) -> str:
             for threads in (1, 2):
                 predict = load_segmenter(str(path), threads=threads).predict
                 calls[f"{size}², {weights}, {threads} threads"] = functools.partial(predict, [image])
-    spent = least_milliseconds(calls, rounds)
-    return "\n".join(["| network | ms |", "|---|--:|", *(f"| {name} | {ms:.1f} |" for name, ms in spent.items())])
+    spent = least_milliseconds(calls, 15 * bench.sizes.rounds)
+    rows = [(name, f"{milliseconds:.1f}") for name, milliseconds in spent.items()]
+    text = f"The model {spec.name}, one image a call.\n\n" + markdown_table(("input, weights", "ms"), rows)
+    return Section("network", "The network", text, {"milliseconds": spent})
