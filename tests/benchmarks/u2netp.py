@@ -21,7 +21,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 SIZE = 320
 _SMOOTH = 9  # pixels of the window over which colour distances are averaged
-_STEEP = 12  # of the mask's edge: its logits at a colour twice as far from the border's as the mean
+_STEEP = 60  # of the mask's edge: its logits at a colour twice as far from the border's as the mean
 _NOISE = 0.02  # of the network's own map in the mask's logits
 
 
