@@ -27,7 +27,7 @@ from pipeline.resuming import ResumePhotos
 from pipeline.sinks.assets import WriteAssets
 from pipeline.sinks.commit import Commit
 from pipeline.sinks.journal import NoteFinished
-from pipeline.sinks.tables import WriteTable
+from pipeline.sinks.tables import PackRows, WriteTable
 from pipeline.sources.fetch import FetchPhotos, fetch_photo
 from pipeline.sources.lookup import SourceReader
 from pipeline.sources.read import ReadPhotos
@@ -148,11 +148,11 @@ def build_graph(pipeline: beam.Pipeline, plan: RunPlan, *, progress: str | None 
     }
     followed, rejections = outcomes | "FollowLeaders" >> FollowLeaders(plan.shards)  # row or CarriedRows
     rows = (
-        done,
+        done | "PackRows" >> PackRows(plan.schema, plan.shards),  # PackedRows
         carried,
         counted(followed, "Followed"),
         pipeline | "Unmoved" >> beam.Create(plan.carried_rows(), reshuffle=False),
-    ) | "GatherRows" >> beam.Flatten()  # catalogue row or CarriedRows
+    ) | "GatherRows" >> beam.Flatten()  # PackedRows, CarriedRows or catalogue row
     lost = (
         (lost, counted(rejections, "RefusedFollowing"))
         | "GatherAllRejections" >> beam.Flatten()  # Rejection

@@ -13,9 +13,9 @@ from PIL import Image, ImageOps
 
 from pipeline.config import RunConfig
 from pipeline.planning import plan_run
+from pipeline.records import Photo
 from pipeline.samples import render_samples
 from pipeline.sources.fetch import fetch_photo
-from pipeline.sources.items import PlannedItem
 from pipeline.sources.read import read_photos
 
 LONG_SIDE = 533  # pixels; of most photos in the feeds of second-hand shops
@@ -44,10 +44,9 @@ def base_photos(cache: Path, given: str | None = None, count: int = RENDERED) ->
 def _contents(catalogue: str, cache: Path) -> Iterator[bytes]:
     """Reads a catalogue's encoded photos as the job does."""
     plan = plan_run(RunConfig(input=catalogue, output=str(cache / "none")))
-    for item in plan.items:
-        for photo in read_photos(PlannedItem(item), plan.source.options):
-            content = getattr(photo, "content", None)
-            if content is not None or hasattr(photo, "replace"):
+    for item in plan.refresh.items:
+        for photo in read_photos(item, plan.options):
+            if isinstance(photo, Photo):
                 yield fetch_photo(photo, max_bytes=64 << 20, timeout=5, retries=0).content
 
 

@@ -49,7 +49,7 @@ PIXEL_STEPS = (
 # whose elements are rows, references to rows, or timings
 LIGHT_TAGS = {"rejected", "carried", "leading", "twins"}
 LIGHT_STEPS = {"MakeRows", "CountDone", "NoteFinished", "CountCarried", "Commit", "TakeTimings", "KeyTwins",
-               "LeadingRows", "LeadingRejections", "FollowLeaders"}  # fmt: skip
+               "LeadingRows", "LeadingRejections", "FollowLeaders", "PackRows"}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.records import REJECTIONS_SCHEMA, Asset, Photo, catalogue_row, catalogue_schema
-from pipeline.sinks.tables import ShardSummary, WriteTable, encode_table, read_table, shard_of, to_arrow
+from pipeline.sinks.tables import PackRows, ShardSummary, WriteTable, encode_table, read_table, shard_of, to_arrow
 
 _RUN = "20261122T223000Z-3f9a1c"
 _SCHEMA = catalogue_schema(pa.schema([("category", pa.string()), ("price", pa.float64())]))
@@ -94,6 +94,26 @@ def test_bytes_do_not_depend_on_order_bundles_or_workers(tmp_path):
     assert plain == _files(tmp_path / "shuffled")
     assert plain == _files(tmp_path / "repeated")
     assert plain == _files(tmp_path / "workers")
+
+
+def test_packed_rows_give_the_same_bytes_however_bundles_fall(tmp_path):
+    rows = [_row(i) for i in range(300)]  # more than a pack
+    _write(tmp_path / "plain", rows, shards=1)
+    for runner in (FnApiRunner(), FnApiRunner(bundle_repeat=2)):
+        output = tmp_path / f"packed-{len(os.listdir(tmp_path))}"
+        with beam.Pipeline(runner=runner) as p:
+            packed = p | beam.Create(rows) | PackRows(_SCHEMA, 1)
+            unpacked = p | "Others" >> beam.Create([])
+            _ = (packed, unpacked) | beam.Flatten() | WriteTable(str(output), "catalogue", _RUN, _SCHEMA, 1)
+        assert _files(output) == _files(tmp_path / "plain")
+
+
+def test_packing_names_a_value_that_does_not_fit():
+    with (
+        pytest.raises(Exception, match="row 'sku-3': 'much' does not fit column 'coverage'"),
+        beam.Pipeline(runner=FnApiRunner()) as p,
+    ):
+        _ = p | beam.Create([_row(3, coverage="much")]) | PackRows(_SCHEMA, 2)
 
 
 def test_empty_table_has_its_schema(tmp_path):
