@@ -26,6 +26,7 @@ def _parser() -> argparse.ArgumentParser:
     from pipeline.exporting import add_export_arguments
     from pipeline.near_duplicate_commands import add_near_duplicate_arguments
     from pipeline.options import add_run_arguments
+    from pipeline.prune_command import add_prune_arguments
 
     parser = _Parser(
         prog="packshot", description="Turns a catalogue of messy product photos into packshots.", allow_abbrev=False
@@ -65,6 +66,8 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("--output", required=True, help="the run's output folder")
     report.add_argument("--run", help="the run's name (default: the last committed one)")
     report.set_defaults(handle=_report)
+
+    add_prune_arguments(commands.add_parser("prune", help="delete what no kept run names", allow_abbrev=False))
 
     samples = commands.add_parser("samples", help="render a catalogue with known truth", allow_abbrev=False)
     samples.add_argument("directory", help="folder to write to")
@@ -170,7 +173,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     try:
         parsed, rest = parser.parse_known_args(arguments)
-        if rest and parsed.handle not in (_run, _plan):
+        if rest and parsed.command not in ("run", "plan", "prune"):
             parser.error(f"unknown arguments {' '.join(rest)}")
         return parsed.handle(parsed, rest)
     except SystemExit as stop:
@@ -210,6 +213,8 @@ def _planned(parsed: argparse.Namespace, rest: list[str]) -> tuple[Any, Any]:
 def _run(parsed: argparse.Namespace, rest: list[str]) -> int:
     from pipeline.ledger import Ledger, exit_status
     from pipeline.planning import describe_plan
+    from pipeline.prune_command import describe_prune
+    from pipeline.pruning import prune_after_run
     from pipeline.running import EXPECTED_ERRORS, run_job
     from pipeline.sinks import storage
 
@@ -231,6 +236,8 @@ def _run(parsed: argparse.Namespace, rest: list[str]) -> int:
             raise
         return _failed(f"the job failed: {_last_line(error)} (--verbose shows all)")
     print(_ledger_lines(run))
+    if pruned := prune_after_run(plan.config.output, plan.config.keep_runs):
+        print(describe_prune(*pruned, deleted=True))
     print(f"report    {storage.join(plan.config.output, 'runs', plan.run, 'report.html')}")
     counts = {field: run[field] for field in ("read", "ready", "review", "rejected")}
     status = exit_status(Ledger(**counts), plan.config.max_rejected_fraction)

@@ -90,6 +90,9 @@ class RunConfig:
         help="list pairs of photos whose perceptual hashes differ in at most N of 64 bits; a negative number: none",
         metavar="N",
     )
+    keep_runs: int = _setting(
+        0, help="keep the last N committed runs and delete what only older ones name; 0 keeps all", metavar="N"
+    )
     batch_size: int = _setting(8, help="photos in one call of the segmentation model", metavar="N")
     model_threads: int = _setting(1, help="threads of one call of the segmentation model on CPU", metavar="N")
     fetch_timeout: float = _setting(20.0, help="seconds that an http(s) request may wait", metavar="SECONDS")
@@ -120,6 +123,7 @@ class RunConfig:
             ("batch_size", 1),
             ("model_threads", 1),
             ("fetch_retries", 0),
+            ("keep_runs", 0),
         ):
             if getattr(self, name) < least:
                 raise ValueError(f"--{name}={getattr(self, name)!r} must be at least {least}")

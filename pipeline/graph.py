@@ -18,6 +18,7 @@ from pipeline.records import (
     NEAR_DUPLICATES_KEY,
     NEAR_DUPLICATES_SCHEMA,
     REJECTIONS_SCHEMA,
+    REMOVED_SCHEMA,
     Encoded,
     Rejection,
     catalogue_row,
@@ -47,7 +48,9 @@ from transforms.quality import JudgeQuality
 from transforms.segment import SegmentPhotos
 
 
-def build_graph(pipeline: beam.Pipeline, plan: RunPlan, *, progress: str | None = None) -> None:
+def build_graph(
+    pipeline: beam.Pipeline, plan: RunPlan, *, progress: str | None = None, marker: str | None = None
+) -> None:
     """Adds the job to a pipeline.
 
     Pixels live between ``DecodePhotos`` and ``WriteAssets`` alone, which is one fused stage.
@@ -56,6 +59,7 @@ def build_graph(pipeline: beam.Pipeline, plan: RunPlan, *, progress: str | None 
       pipeline: an empty pipeline.
       plan: what to do.
       progress: a file that grows by a byte with every finished photo, or None.
+      marker: a file that must be there at the commit, or None; see ``pipeline.markers``.
     """
     config, model = plan.config, plan.model
     limits = DecodeLimits(max_pixels=config.max_pixels, max_bytes=config.max_bytes)
@@ -166,9 +170,11 @@ def build_graph(pipeline: beam.Pipeline, plan: RunPlan, *, progress: str | None 
     near = catalogue | "FindNearDuplicates" >> FindNearDuplicates(
         config.output, plan.run, config.near_duplicate_distance, plan.shards
     )  # near_duplicates row
+    removed = pipeline | "ListRemoved" >> beam.Create(plan.removed_rows(), reshuffle=False)  # CarriedRows
     tables = (
         catalogue,
         lost | "WriteRejections" >> WriteTable(config.output, "rejections", plan.run, REJECTIONS_SCHEMA, plan.shards),
+        removed | "WriteRemoved" >> WriteTable(config.output, "removed", plan.run, REMOVED_SCHEMA, plan.shards),
         near
         | "WriteNearDuplicates"
         >> WriteTable(
@@ -192,6 +198,7 @@ def build_graph(pipeline: beam.Pipeline, plan: RunPlan, *, progress: str | None 
             read_source=SourceReader(config.id_column, config.image_column),
             previous_run=plan.expected_latest,
         ),
+        marker=marker,
     )
 
 

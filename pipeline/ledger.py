@@ -53,7 +53,8 @@ class Ledger:
           summaries: of every shard of all tables, in any order.
 
         Raises:
-          LedgerError: a shard is missing, comes twice, or a row's status is unknown.
+          LedgerError: a shard is missing, comes twice, a row's status is unknown, or other photos are removed
+            than planned.
         """
         summaries = list(summaries)
         for table in TABLES:
@@ -61,7 +62,11 @@ class Ledger:
             if not shards or shards != [(shard, shards[0][1]) for shard in range(shards[0][1])]:
                 found = [shard for shard, _ in shards]
                 raise LedgerError(f"The {table} table is not whole: only its shards {found} were written.")
-        status, refresh, reasons = (_added(getattr(s, name) for s in summaries) for name in _SUMMED)
+        listed = sum(s.rows for s in summaries if s.table == "removed")
+        if listed != removed:
+            raise LedgerError(f"{removed} photos were removed from the input, but the removed table has {listed} rows.")
+        kept = [s for s in summaries if s.table != "removed"]  # its rows have the status of another run
+        status, refresh, reasons = (_added(getattr(s, name) for s in kept) for name in _SUMMED)
         rows = sum(s.rows for s in summaries if s.table == "catalogue")
         ready, review = status["ready"], status["review"]
         if ready + review != rows:

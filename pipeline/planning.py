@@ -115,6 +115,10 @@ class RunPlan:
         """Returns where to find the rows that runs which did not end have finished."""
         return FinishedRows(self.config.output, self.noted)
 
+    def removed_rows(self) -> Iterator[CarriedRows]:
+        """Yields the rows of the photos that the last run had and the input has no longer."""
+        return self.previous.carried(self.refresh.removed, self.shards, last_run=self.expected_latest)
+
     def pictures(self) -> PreviousPictures | None:
         """Returns where to find pictures of the same bytes in the last run.
 

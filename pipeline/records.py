@@ -270,6 +270,17 @@ NEAR_DUPLICATES_SCHEMA = pa.schema(
 )
 NEAR_DUPLICATES_KEY = ("id_a", "id_b")
 
+REMOVED_SCHEMA = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("source_uri", pa.string(), nullable=False),
+        pa.field("source_sha256", pa.string(), nullable=False),
+        pa.field("status", pa.string(), nullable=False),
+        pa.field("assets", pa.list_(ASSET_TYPE), nullable=False),
+        pa.field("last_run", pa.string(), nullable=False),
+    ]
+)
+
 
 def catalogue_schema(attributes: pa.Schema | None = None) -> pa.Schema:
     """Returns the catalogue table's schema.

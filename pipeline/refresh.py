@@ -23,7 +23,7 @@ _FEW_VALUED = ("model_sha256", "config_fingerprint")
 _ASSET_NAMES = ("assets.list.element.uri", "assets.list.element.bytes")
 _AT_ONCE = 65_536  # ids compared in one go
 _SLICES, _SMALLEST_SLICE = 64, 16  # pieces that a run is cut into at least, if they have so many photos
-_RUN_NAME = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}")
+RUN_NAME = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}")
 
 
 def new_run_name(now: datetime.datetime) -> str:
@@ -44,7 +44,7 @@ def latest_run(output: str) -> str | None:
       ValueError: ``LATEST`` holds something else than a run's name.
     """
     run = committed_run(output)
-    if run is not None and not _RUN_NAME.fullmatch(run):
+    if run is not None and not RUN_NAME.fullmatch(run):
         raise ValueError(
             f"{storage.join(output, LATEST)!r} holds {run[:80]!r}, which is no run's name; restore the name "
             f"of a run under {storage.join(output, 'runs')!r}, or remove the file to start from nothing"

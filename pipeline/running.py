@@ -19,6 +19,7 @@ from apache_beam.runners.worker import sdk_worker
 
 from pipeline.graph import build_graph
 from pipeline.ledger import LedgerError
+from pipeline.markers import OutputBusy, marking_run
 from pipeline.options import DEFAULT_RUNNER
 from pipeline.planning import RunPlan
 from pipeline.progress import ProgressLine
@@ -34,7 +35,7 @@ INTERRUPTED = "interrupted; the last committed run is untouched, finished assets
 INTERRUPTED_STATUS = 130  # 128 + SIGINT, as shells have it
 _UNTOUCHED = "the last committed run is untouched, finished photos are kept: start it again"
 
-EXPECTED_ERRORS = (LedgerError, CommitConflict, storage.StorageError)
+EXPECTED_ERRORS = (LedgerError, CommitConflict, OutputBusy, storage.StorageError)
 
 
 def run_job(
@@ -73,12 +74,13 @@ def _run_on(plan: RunPlan, options: PipelineOptions, all_cores: bool, show_progr
             direct = options.view_as(DirectOptions)
             direct.direct_running_mode, direct.direct_num_workers = "multi_threading", os.cpu_count() or 1
     with (
+        marking_run(plan.config.output, plan.run, local=local) as marker,
         tempfile.NamedTemporaryFile(prefix="packshot-progress-") as counter,
         _ending_on_interrupt(counter.name),
         watching_workers(lambda death: _end(counter.name, f"the job failed: {death}; {_UNTOUCHED}", FAILED)),
     ):
         pipeline = beam.Pipeline(options=options)
-        build_graph(pipeline, plan, progress=counter.name if local else None)
+        build_graph(pipeline, plan, progress=counter.name if local else None, marker=marker)
         if local and show_progress:
             with ProgressLine(counter.name, plan.to_do):
                 _finish(pipeline)

@@ -224,6 +224,28 @@ def read_rejections(output: str, run: str) -> list[RejectedGroup]:
     return sorted(groups, key=lambda group: (-group.count, group.reason))
 
 
+def read_removed(output: str, run: str, most: int) -> tuple[int, list[dict[str, Any]]]:
+    """Returns how many photos a run removed, and the rows of some of them.
+
+    Args:
+      output: the output folder.
+      run: the run's name; one of a release without that table removed none that is known.
+      most: rows returned at most, drawn by the hash of their ids, sorted by id.
+    """
+    count = 0
+    drawn: list[tuple[int, dict[str, Any]]] = []
+    for part in table_parts(output, "removed", run):
+        with _open(part) as file:
+            for batch in pq.ParquetFile(file).iter_batches(_BATCH):
+                count += batch.num_rows
+                digests = [id_digest(row_id) for row_id in batch.column("id").to_pylist()]
+                first = heapq.nsmallest(most, range(batch.num_rows), key=digests.__getitem__)
+                rows = batch.take(pa.array(first, pa.int64())).to_pylist()
+                drawn += zip((digests[index] for index in first), rows, strict=True)
+                drawn = heapq.nsmallest(most, drawn, key=lambda item: (item[0], item[1]["id"]))
+    return count, sorted((row for _, row in drawn), key=lambda row: row["id"])
+
+
 def read_outcomes(output: str, run: str) -> tuple[np.ndarray, np.ndarray]:
     """Returns what became of every photo of a run, to be compared with another run.
 

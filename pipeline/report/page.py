@@ -15,14 +15,15 @@ from markupsafe import Markup
 from pipeline.report import sections, selection
 from pipeline.report.alike import near_duplicates
 from pipeline.report.changes import compare
-from pipeline.report.columns import read_catalogue, read_rejections, read_rows
+from pipeline.report.columns import read_catalogue, read_rejections, read_removed, read_rows
 from pipeline.report.thumbnails import LARGEST_SIDE, LEVELS, Thumbnail
 from pipeline.report.tiles import ReadBytes, ReadSource, Tile, encode_tiles, read_tiles
 from pipeline.report.wording import visible
 from pipeline.sinks import storage
 
 MAX_BYTES = 4_900_000  # of the whole page
-MOST_TILES = 240
+MOST_TILES = 240  # of the catalogue
+MOST_REMOVED = 12
 
 _UNFILLED = Thumbnail("", LARGEST_SIDE, LARGEST_SIDE)
 
@@ -54,9 +55,10 @@ def build_report(
     """
     columns = read_catalogue(output, run)
     picks = selection.select(columns, min(sample, MOST_TILES))
+    removed_count, removed = read_removed(output, run, min(MOST_REMOVED, sample))
     tiles = read_tiles(
-        picks,
-        read_rows(columns, [pick.index for pick in picks]),
+        [*picks, *(selection.Pick(index, selection.REMOVED) for index in range(len(removed)))],
+        [*read_rows(columns, [pick.index for pick in picks]), *removed],
         read_source=read_source or (lambda row: None),
         read_asset=read_asset or (lambda uri: storage.read_bytes(storage.join(output, uri))),
     )
@@ -74,12 +76,12 @@ def build_report(
     )
     while True:
         unfilled = [[_UNFILLED if picture.image else None for picture in tile.pictures] for tile in tiles]
-        bare = page(groups=sections.groups(tiles, unfilled, columns))
+        bare = page(**sections.photos(tiles, unfilled, columns, removed_count))
         budget = MAX_BYTES - len(bare.encode())
         for level in LEVELS:
             thumbnails = encode_tiles(tiles, level, budget)
             if thumbnails is not None:
-                return page(groups=sections.groups(tiles, thumbnails, columns))
+                return page(**sections.photos(tiles, thumbnails, columns, removed_count))
         tiles = _thinned(tiles)
 
 

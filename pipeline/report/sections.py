@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.records import OWN_COLUMNS
-from pipeline.report import charts
+from pipeline.report import charts, selection
 from pipeline.report.changes import Changes, flatten
 from pipeline.report.columns import STATUSES, CatalogueColumns, RejectedGroup
 from pipeline.report.thumbnails import Thumbnail
@@ -256,23 +256,41 @@ def provenance(run_json: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, s
     return parts
 
 
-def groups(
-    tiles: Sequence[Tile], thumbnails: Sequence[Sequence[Thumbnail | None]], columns: CatalogueColumns
-) -> list[dict[str, Any]]:
-    """Returns the photos of the sample by stratum. A thumbnail that is None shows why its picture is missing."""
-    groups: dict[str, list[dict[str, Any]]] = {}
+def photos(
+    tiles: Sequence[Tile],
+    thumbnails: Sequence[Sequence[Thumbnail | None]],
+    columns: CatalogueColumns,
+    removed: int,
+) -> dict[str, Any]:
+    """Returns the photos of the sample by stratum, and some of those that are removed.
+
+    A thumbnail that is None shows why its picture is missing.
+    """
+    groups: dict[str, list[dict[str, Any]]] = {selection.REMOVED: []}
     for tile, pictures in zip(tiles, thumbnails, strict=True):
         groups.setdefault(tile.pick.stratum, []).append(_tile(tile, pictures, columns.category_column))
+    gone = groups.pop(selection.REMOVED)
     category = shorten(columns.category_column or "", 40)
-    return [
-        {
-            "key": stratum,
-            "title": STRATUM_TEXT[stratum][0].format(category=category),
-            "text": STRATUM_TEXT[stratum][1],
-            "tiles": members,
+    return {
+        "groups": [
+            {
+                "key": stratum,
+                "title": STRATUM_TEXT[stratum][0].format(category=category),
+                "text": STRATUM_TEXT[stratum][1],
+                "tiles": members,
+            }
+            for stratum, members in groups.items()
+        ],
+        "removed": {
+            "count": f"{removed:,}",
+            "text": ("photo of the previous run is" if removed == 1 else "photos of the previous run are")
+            + " no longer in the input. The pictures stay as long as a run that names them is kept."
+            + (f" Here are {len(gone)} of them." if 0 < len(gone) < removed else ""),
+            "tiles": gone,
         }
-        for stratum, members in groups.items()
-    ]
+        if removed
+        else {"count": ""},
+    }
 
 
 def _colour_facts(row: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -283,21 +301,28 @@ def _colour_facts(row: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [("Colour", f"left alone: {why.replace('_', ' ')}" if why else f"by {row['colour_method']}")]
 
 
-def _tile(tile: Tile, thumbnails: Sequence[Thumbnail | None], category: str | None) -> dict[str, Any]:
-    row = tile.row
-    name = shorten(row["id"])
+def _removed_tile(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what a tile says of a photo that is no longer in the input."""
+    facts = [
+        ("Source", shorten(row["source_uri"], MOST_SIGNS_LONG)),
+        ("Last in run", shorten(row["last_run"])),
+        ("Photo's SHA-256", row["source_sha256"][:64]),
+    ]
+    return {"category": "", "reasons": [], "numbers": [], "facts": facts}
+
+
+def _catalogue_tile(row: Mapping[str, Any], category: str | None) -> dict[str, Any]:
+    """Returns what a tile says of a photo of the catalogue."""
     box = row["bbox"]
     attributes = [(column, value) for column, value in row.items() if column not in OWN_COLUMNS]
     return {
-        "id": name,
-        "status": row["status"],
         "category": shorten(spoken(row[category]), 40) if category and row[category] is not None else "",
         "reasons": [shorten(reason, 40) for reason in row["review_reasons"][:12]],
-        "numbers": (
+        "numbers": [
             ("Presence", percent(row["presence"])),
             ("Coverage", percent(row["coverage"])),
             ("Colour shift", delta_e(row["colour_shift"])),
-        ),
+        ],
         "facts": [
             ("Source", shorten(row["source_uri"], MOST_SIGNS_LONG)),
             ("Frame", f"{row['width']} × {row['height']} px"),
@@ -309,6 +334,16 @@ def _tile(tile: Tile, thumbnails: Sequence[Thumbnail | None], category: str | No
             *((shorten(column, 60), shorten(spoken(value), 120)) for column, value in attributes[:12]),
             ("Photo's SHA-256", row["source_sha256"][:64]),
         ],
+    }
+
+
+def _tile(tile: Tile, thumbnails: Sequence[Thumbnail | None], category: str | None) -> dict[str, Any]:
+    row = tile.row
+    is_removed = tile.pick.stratum == selection.REMOVED
+    return {
+        "id": shorten(row["id"]),
+        "status": row["status"],
+        **(_removed_tile(row) if is_removed else _catalogue_tile(row, category)),
         "files": [
             {
                 "kind": PICTURE_TEXT.get(asset["kind"], asset["kind"]),

@@ -18,6 +18,7 @@ LARGEST = "largest"
 BEST_PRESENCE = "best_presence"
 CATEGORY = "category"
 RANDOM = "random"
+REMOVED = "removed"  # of the photos that are in the catalogue no longer
 
 # Parts of the sample in the order shown. Review comes first and has most, because that is where work waits.
 _SHARES = {
@@ -30,7 +31,7 @@ class Pick:
     """A photo of the sample.
 
     Attributes:
-      index: its position in the catalogue's columns.
+      index: its position in the catalogue's columns, or among the removed photos.
       stratum: why it was picked; one of the names above.
     """
 

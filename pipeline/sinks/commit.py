@@ -50,6 +50,7 @@ def commit_run(
     *,
     expected_latest: str | None,
     write_report: WriteReport | None = None,
+    marker: str | None = None,
 ) -> None:
     """Commits a run whose assets and tables are stored: run.json, then the report, then ``LATEST``.
 
@@ -64,10 +65,11 @@ def commit_run(
       run_json: the content of run.json.
       expected_latest: the run that was the committed one when this run was planned, None for none.
       write_report: writes the report, called with output, run and the content of run.json.
+      marker: a file that must still be there, as ``pipeline.markers`` has it, or None.
 
     Raises:
       LedgerError: the counts do not balance.
-      CommitConflict: ``LATEST`` names another run than expected.
+      CommitConflict: ``LATEST`` names another run than expected, or the marker is gone.
       storage.StorageError: something could not be written.
     """
     ledger.check()
@@ -81,6 +83,11 @@ def commit_run(
     storage.write_bytes(storage.join(output, "runs", run, "run.json"), content.encode(), media_type="application/json")
     if write_report is not None:
         write_report(output, run, run_json)
+    if marker is not None and not storage.exists(marker):
+        raise CommitConflict(
+            f"Run {run!r} was not committed to {output!r}: {marker!r} is gone, so it was taken for abandoned, and "
+            "its pictures may have been pruned. Start it again."
+        )
     try:
         storage.write_text_last(storage.join(output, LATEST), f"{run}\n", expected=before)
     except storage.SupersededError as error:
@@ -103,6 +110,7 @@ class Commit(beam.PTransform):
       expected_latest: the committed run at planning time.
       config, model, versions: for run.json.
       write_report: writes the report; must be picklable.
+      marker: as in ``commit_run``.
 
     Returns (of ``expand``):
       One element, the committed ``Ledger``.
@@ -121,6 +129,7 @@ class Commit(beam.PTransform):
         model: Mapping[str, Any],
         versions: Mapping[str, str],
         write_report: WriteReport | None = None,
+        marker: str | None = None,
     ):
         super().__init__()
         self._ledger_of = functools.partial(Ledger.of_tables, read, removed)
@@ -128,7 +137,7 @@ class Commit(beam.PTransform):
             describe_run, started=started, config=config, model=model, versions=versions, previous_run=expected_latest
         )
         self._commit = functools.partial(
-            commit_run, output, run, expected_latest=expected_latest, write_report=write_report
+            commit_run, output, run, expected_latest=expected_latest, write_report=write_report, marker=marker
         )
 
     def expand(self, inputs):

@@ -8,17 +8,18 @@ so no temporary name is needed. The clients are configured from the pipeline's o
 from __future__ import annotations
 
 import base64
+import concurrent.futures
 import contextlib
 import hashlib
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from pipeline.sinks.storage import Listed, MismatchError, Outcome, StorageError, Store, SupersededError
+from pipeline.sinks.storage import Entry, Listed, MismatchError, Outcome, StorageError, Store, SupersededError
 
 _TIMEOUT = (10.0, 30.0)  # seconds to connect, and to wait for the next bytes; the clients' own is a minute
 _CONNECT_LOCK = threading.Lock()
@@ -145,6 +146,21 @@ class S3Store:
         bucket, key = _parts(path)
         self._client.delete_object(Bucket=bucket, Key=key)
 
+    def walk(self, folder: str, below: str) -> Iterator[Entry]:
+        bucket, prefix, length = _below(folder, below)
+        for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+            for item in page.get("Contents", ()):
+                yield Entry(item["Key"][length:], item["Size"], item["LastModified"].timestamp())
+
+    def delete(self, folder: str, names: Sequence[str]) -> None:
+        bucket, prefix, _ = _below(folder, "")
+        for start in range(0, len(names), _S3_BATCH):
+            keys = [{"Key": prefix + name} for name in names[start : start + _S3_BATCH]]
+            reply = self._client.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
+            if failed := reply.get("Errors"):
+                first = f"{failed[0].get('Key')!r}: {failed[0].get('Code')}"
+                raise MismatchError(f"{len(failed)} of {len(keys)} objects were not deleted, first {first}")
+
     def is_transient(self, error: Exception) -> bool:
         from botocore import exceptions
 
@@ -259,6 +275,27 @@ class GcsStore:
         for blob in self._client.list_blobs(bucket, prefix=name, timeout=_TIMEOUT):
             yield Listed(f"gs://{bucket}/{blob.name}", blob.size, str(blob.generation))
 
+    def walk(self, folder: str, below: str) -> Iterator[Entry]:
+        bucket, prefix, length = _below(folder, below)
+        for blob in self._client.list_blobs(bucket, prefix=prefix):
+            yield Entry(blob.name[length:], blob.size, blob.updated.timestamp())
+
+    def delete(self, folder: str, names: Sequence[str]) -> None:
+        from google.api_core import exceptions
+        from google.cloud.storage.retry import DEFAULT_RETRY
+
+        bucket, prefix, _ = _below(folder, "")
+
+        def remove(name: str) -> None:
+            try:
+                self._client.bucket(bucket).blob(prefix + name).delete(retry=DEFAULT_RETRY)
+            except exceptions.NotFound:
+                return
+
+        with concurrent.futures.ThreadPoolExecutor(_GCS_DELETIONS) as pool:
+            for _ in pool.map(remove, names):
+                pass
+
     def remove(self, path: str) -> None:
         from google.api_core import exceptions
 
@@ -315,6 +352,13 @@ def _s3_client(options: PipelineOptions):
     )
 
 
+def _below(folder: str, below: str) -> tuple[str, str, int]:
+    """Returns the bucket, the prefix of what is below, and how much of a key is the folder's own name."""
+    bucket, key = _parts(folder)
+    root = key.rstrip("/") + "/" if key.rstrip("/") else ""
+    return bucket, root + (f"{below}/" if below else ""), len(root)
+
+
 def _s3_status(error) -> int:
     return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
 
@@ -322,5 +366,7 @@ def _s3_status(error) -> int:
 # Of status 400, yet no fault of the request: damaged or cut off on the way.
 _S3_TRANSIENT_CODES = ("BadDigest", "XAmzContentChecksumMismatch", "IncompleteBody", "RequestTimeout")
 _GCS_TRANSIENT_STATUS = (408, 429, 500, 502, 503, 504)
+_S3_BATCH = 1000  # keys that one request may name
+_GCS_DELETIONS = 8  # requests at a time; the client keeps ten connections
 _STORES: dict[str, Callable[[PipelineOptions], Store]] = {"gs": GcsStore, "s3": S3Store}
 _EXTRAS = {"gs": "gcp", "s3": "aws"}

@@ -18,8 +18,9 @@ import posixpath
 import re
 import secrets
 import socket
+import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, Protocol, TypeVar
 
 from apache_beam.io.filesystems import FileSystems
@@ -81,6 +82,12 @@ class Store(Protocol):
     def remove(self, path: str) -> None:
         """Deletes a file; one that is not there is no error."""
 
+    def walk(self, folder: str, below: str) -> Iterator[Entry]:
+        """Yields every file below a folder of a folder, by name within each folder; none where it is missing."""
+
+    def delete(self, folder: str, names: Sequence[str]) -> None:
+        """Deletes files below a folder; one that is missing is no error."""
+
     def is_transient(self, error: Exception) -> bool:
         """Says whether the same request may well succeed a moment later."""
 
@@ -116,6 +123,23 @@ class Stored:
     size: int
     sha256: str
     outcome: Outcome
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Entry:
+    """A file of a folder, at whatever depth.
+
+    Attributes:
+      name: path below the folder that the listing is of, with forward slashes.
+      size: bytes.
+      modified: when it was stored, seconds since 1970 by the storage's clock.
+      plain: False for what is no file of its own: a symbolic link, a pipe.
+    """
+
+    name: str
+    size: int
+    modified: float
+    plain: bool = True
 
 
 def join(folder: str, *parts: str) -> str:
@@ -268,6 +292,48 @@ def remove_abandoned(folder: str) -> int:
     return removed
 
 
+def list_files(folder: str, below: str = "") -> Iterator[Entry]:
+    """Yields every file below ``folder/below``, unfinished ones too; symbolic links are listed, never followed.
+
+    Takes the memory of one folder's names locally, and of one page of the listing on ``gs://`` and ``s3://``.
+
+    Args:
+      folder: names are relative to it.
+      below: the folder in it that is listed; all of it by default.
+
+    Raises:
+      StorageError: it could not be listed.
+    """
+    store = _store(folder)
+    try:
+        yield from store.walk(folder, below)
+    except Exception as error:
+        place = join(folder, below) if below else folder
+        raise StorageError(f"could not list {place!r}: {type(error).__name__}: {error}") from error
+
+
+def delete_files(folder: str, names: Sequence[str]) -> None:
+    """Deletes files below a folder, and the local folders that this leaves empty; a missing file is no error.
+
+    A local file that is reached through a symbolic link is left: it may lie outside of the folder.
+
+    Args:
+      folder: nothing outside of it is deleted.
+      names: paths below it, with forward slashes.
+
+    Raises:
+      ValueError: a name leads out of the folder.
+      StorageError: some could not be deleted; others may have been.
+    """
+    for name in names:
+        if name.startswith("/") or not name or any(part in ("", ".", "..") for part in name.split("/")):
+            raise ValueError(f"{name!r} is no path below {folder!r}")
+    if names:
+        store = _store(folder)
+        failure = f"could not delete {names[0]!r} and {len(names) - 1} other files of {folder!r}"
+        _retried(store, failure, lambda: store.delete(folder, names))
+
+
 def is_partial(name: str) -> bool:
     """Says whether a file name is that of an unfinished write, perhaps of a process that was killed."""
     return _PARTIAL_NAME.fullmatch(name) is not None
@@ -362,6 +428,56 @@ class _LocalStore:
     def remove(self, path: str) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(_local(path))
+
+    def walk(self, folder: str, below: str) -> Iterator[Entry]:
+        folder = _local(folder)
+        pending = [below]
+        while pending:
+            place = pending.pop()
+            path = os.path.join(folder, place)
+            if place and os.path.islink(path):
+                yield Entry(place, 0, os.lstat(path).st_mtime, plain=False)
+                continue
+            try:
+                with os.scandir(path or ".") as found:
+                    entries = sorted(found, key=lambda entry: entry.name)
+            except FileNotFoundError:
+                continue
+            folders = []
+            for entry in entries:
+                name = posixpath.join(place, entry.name)
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(name)
+                    continue
+                try:
+                    seen = entry.stat(follow_symlinks=False)
+                except FileNotFoundError:  # renamed or removed since
+                    continue
+                yield Entry(name, seen.st_size, seen.st_mtime, plain=stat.S_ISREG(seen.st_mode))
+            pending.extend(reversed(folders))
+
+    def delete(self, folder: str, names: Sequence[str]) -> None:
+        folder = _local(folder)
+        root = os.path.realpath(folder)
+        parents: dict[str, bool] = {}  # folder: whether it is what it seems to be
+        for name in names:
+            parent = posixpath.dirname(name)
+            if parent not in parents:
+                parents[parent] = os.path.realpath(os.path.join(root, parent)) == os.path.normpath(
+                    os.path.join(root, parent)
+                )
+                if not parents[parent]:
+                    _LOGGER.warning("%s is reached through a symbolic link and was left.", os.path.join(folder, name))
+            if parents[parent]:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(os.path.join(root, name))
+        for parent in parents:
+            while posixpath.dirname(parent):  # the first level stays: runs lock it
+                try:
+                    os.rmdir(os.path.join(root, parent))
+                except OSError:  # not empty, or gone
+                    break
+                parent = posixpath.dirname(parent)
 
     def is_transient(self, error: Exception) -> bool:
         return isinstance(error, OSError) and error.errno in _TRANSIENT_ERRNOS

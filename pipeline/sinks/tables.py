@@ -19,7 +19,7 @@ from apache_beam.transforms.window import GlobalWindows
 
 from pipeline.sinks import storage
 
-Table = Literal["catalogue", "rejections", "near_duplicates"]
+Table = Literal["catalogue", "rejections", "near_duplicates", "removed"]
 TABLES: tuple[Table, ...] = get_args(Table)
 Row = Mapping[str, Any]
 
@@ -410,7 +410,7 @@ def _counts(table: pa.Table, column: str) -> dict[str, int]:
 
 
 def _assets_written(table: pa.Table) -> int:
-    if "assets" not in table.column_names:
+    if not {"assets", "refresh"} <= set(table.column_names):
         return 0
     made = pc.is_in(table.column("refresh"), pa.array(_WORKED_ON))
     return pc.sum(pc.list_value_length(table.filter(made).column("assets"))).as_py() or 0

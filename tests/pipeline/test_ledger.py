@@ -22,6 +22,10 @@ def _near_duplicates(shard=0, shards=1, rows=0):
     return ShardSummary("near_duplicates", shard, shards, rows, {}, {}, {}, 0, "0" * 64)
 
 
+def _removed(shard=0, shards=1, rows=0):
+    return ShardSummary("removed", shard, shards, rows, {"ready": rows}, {}, {}, 0, "0" * 64)
+
+
 def test_ledger_adds_up_shards():
     ledger = Ledger.of_tables(
         12,
@@ -33,6 +37,8 @@ def test_ledger_adds_up_shards():
             _rejections(0, 2, empty=1, truncated=1, too_large=1),
             _near_duplicates(1, 2, rows=5),
             _near_duplicates(0, 2, rows=1),
+            _removed(0, 2, rows=1),
+            _removed(1, 2, rows=2),
         ],
     )
     assert ledger == Ledger(
@@ -51,6 +57,8 @@ def test_ledger_adds_up_shards():
         ([_catalogue()], r"rejections table is not whole: only its shards \[\]"),
         ([_catalogue(), _catalogue(), _rejections()], r"catalogue table is not whole: .*\[0, 0\]"),
         ([_catalogue(0, 1), _catalogue(1, 2), _rejections()], "catalogue table is not whole"),
+        ([_catalogue(), _rejections()], r"removed table is not whole: only its shards \[\]"),
+        ([_catalogue(), _rejections(), _removed(rows=2)], "0 photos were removed .* the removed table has 2 rows"),
     ],
 )
 def test_missing_or_repeated_shard_is_an_error(summaries, sentence):
@@ -61,7 +69,7 @@ def test_missing_or_repeated_shard_is_an_error(summaries, sentence):
 def test_unknown_status_is_an_error():
     odd = ShardSummary("catalogue", 0, 1, 2, {"ready": 1, "odd": 1}, {}, {}, 0, "")
     with pytest.raises(LedgerError, match="Of 2 catalogue rows, 1 are ready and 0 review"):
-        Ledger.of_tables(2, 0, [odd, _rejections(), _near_duplicates()])
+        Ledger.of_tables(2, 0, [odd, _rejections(), _near_duplicates(), _removed()])
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from pipeline.records import REMOVED_SCHEMA
 from pipeline.report import build_report, write_report
 from pipeline.report.page import MAX_BYTES, MOST_TILES
 from pipeline.report.wording import REJECT_TEXT, REVIEW_TEXT
@@ -212,6 +213,31 @@ def test_verdict_warns(runs):
     text = Page(build_report(runs.output, "first", {**run_json, "read": 12})).text()
     assert "the ledger does not balance: 2 lost." in text
     assert not Page(build_report(runs.output, "first", {**run_json, "config": {}})).every("div", "bad")
+
+
+def test_removed_photos_are_shown_with_their_pictures(runs):
+    rows = runs.rows(20)
+    for row in rows:
+        runs.add_assets(row)
+    run_json = runs.write("first", rows[:4])
+    assert (
+        "No photo of the previous run is missing from the input."
+        in Page(build_report(runs.output, "first", run_json)).text()
+    )
+    removed = [{**row, "last_run": "earlier"} for row in rows[4:]]
+    folder = pathlib.Path(runs.output, "removed", "first")
+    folder.mkdir(parents=True)
+    for part in range(2):
+        content = pa.Table.from_pylist(removed[part::2], schema=REMOVED_SCHEMA)
+        pq.write_table(content, folder / f"part-0000{part}-of-00002.parquet")
+    text = build_report(runs.output, "first", run_json)
+    assert text == build_report(runs.output, "first", run_json)
+    page = Page(text.split('<section id="removed">')[1].split("</section>")[0])
+    assert "16 photos of the previous run are no longer in the input." in page.text()
+    assert "Here are 12 of them." in page.text() and "Last in run earlier" in page.text()
+    assert len(page.every("article", "tile")) == 12
+    assert len(page.every("img")) == 36 and page.text().count("the photo is no longer there") == 12
+    assert "A sample of 4 of 4 photos in the catalogue." in Page(text).text()
 
 
 def test_every_reason_is_explained():

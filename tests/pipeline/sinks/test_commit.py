@@ -117,6 +117,7 @@ _SHARDS = [
     ShardSummary("catalogue", 1, 2, 1, {"ready": 1}, {"unchanged": 1}, {}, 0, ""),
     ShardSummary("rejections", 0, 1, 1, {}, {}, {"empty": 1}, 0, ""),
     ShardSummary("near_duplicates", 0, 1, 2, {}, {}, {}, 0, ""),
+    ShardSummary("removed", 0, 1, 5, {"ready": 5}, {}, {}, 0, ""),
 ]
 
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.sinks import storage
+from pipeline.sinks import object_stores, storage
 from pipeline.sinks.object_stores import S3Store
 
 
@@ -75,6 +75,51 @@ def test_file_names_are_sorted_and_of_this_folder_only(output):
     for name in ("b", "a", "deeper/c"):
         storage.write_bytes(storage.join(output, "folder", name), name.encode())
     assert storage.file_names(storage.join(output, "folder")) == ["a", "b"]
+
+
+def test_listing_tells_what_is_stored_at_any_depth(output):
+    began = time.time()
+    for name in ("b", "a", "deep/er/c", ".host-1-0123abcd.partial"):
+        storage.write_bytes(storage.join(output, "folder", name), name.encode())
+    storage.write_bytes(storage.join(output, "folder2", "d"), b"d")
+    names = [f"folder/{name}" for name in (".host-1-0123abcd.partial", "a", "b", "deep/er/c")]
+    found = list(storage.list_files(output, "folder"))
+    assert [file.name for file in found] == names
+    assert [file.size for file in found] == [24, 1, 1, 9]
+    assert all(file.plain and abs(file.modified - began) < 60 for file in found)
+    assert {file.name for file in storage.list_files(output)} == {*names, "folder2/d"}
+    assert list(storage.list_files(output, "nothing")) == []
+    assert list(storage.list_files(storage.join(output, "nothing"))) == []
+
+
+def test_deleting(output):
+    for name in ("a/b/c", "a/d", "e"):
+        storage.write_bytes(storage.join(output, name), b"x")
+    storage.delete_files(output, ["a/b/c", "e", "nothing/here"])
+    storage.delete_files(output, [])
+    assert [file.name for file in storage.list_files(output)] == ["a/d"]
+    if "://" not in output:
+        assert os.listdir(os.path.join(output, "a")) == ["d"]
+    for name in ("../a/d", "/etc/passwd", "a/../../x", "a//d", ""):
+        with pytest.raises(ValueError, match="is no path below"):
+            storage.delete_files(output, [name])
+
+
+def test_more_files_than_a_request_may_name(s3_options, monkeypatch):
+    monkeypatch.setattr(object_stores, "_S3_BATCH", 3)
+    store = S3Store(s3_options)
+    for number in range(7):
+        store.write(f"s3://shop/many/{number}", b"x", _sha256(b"x"), "text/plain")
+    store.delete("s3://shop/many", [str(number) for number in range(7)])
+    assert list(store.walk("s3://shop/many", "")) == []
+
+
+def test_what_a_store_does_not_delete_is_an_error(s3_options, monkeypatch):
+    store = S3Store(s3_options)
+    reply = {"Errors": [{"Key": "many/1", "Code": "AccessDenied"}]}
+    monkeypatch.setattr(store._client, "delete_objects", lambda **request: reply)
+    with pytest.raises(storage.MismatchError, match="1 of 2 objects were not deleted, first 'many/1': AccessDenied"):
+        store.delete("s3://shop/many", ["1", "2"])
 
 
 def test_write_text_last(output):
