@@ -386,8 +386,8 @@ def _leave(output: str, keep_runs: int, min_age: float) -> Iterator[tuple[PruneP
         for run, marker in running.items():
             if run not in plan.kept:
                 raise OutputBusy(
-                    f"run {run} may be in progress ({marker}); nothing is deleted. If it is dead, delete "
-                    f"{run_marker(output, run)!r}, or wait until it is older than --min_age"
+                    f"run {run} may be in progress ({marker}); nothing is deleted. If it is known to be dead, "
+                    f"delete {run_marker(output, run)!r}"
                 )
 
         def delete(names: Sequence[str]) -> None:
