@@ -1,7 +1,7 @@
-"""What of an output folder no kept run names, and its deletion.
+"""Deletes what of an output folder no kept run names.
 
-Kept are the last runs that were committed. Everything else of Packshot's goes, in an order that leaves each kept run
-readable at every moment, and that a killed pruning can be finished by the next:
+What that is, ``pipeline.keeping`` says. It goes in an order that leaves each kept run
+readable at every moment, and in which a killed pruning can be finished by the next:
 
 1. ``run.json`` of the runs that go, oldest first: without it a run is none any more, so that none can be found with
    only a part of its files, and the chain of runs from ``LATEST`` backwards loses its far end only.
@@ -16,117 +16,35 @@ from __future__ import annotations
 import collections
 import contextlib
 import dataclasses
-import enum
 import itertools
-import json
 import logging
-import re
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from typing import TypeVar, get_args
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
 
 import numpy as np
 
+from pipeline.keeping import (
+    FOLDERS,
+    TABLES,
+    PrunePlan,
+    Verdict,
+    among,
+    current_run,
+    name_hashes,
+    plan_prune,
+    readable_assets,
+    refusing,
+)
 from pipeline.markers import PRUNING, Marker, OutputBusy, Pruning, run_marker, runs_in_progress
-from pipeline.refresh import RUN_NAME, latest_run
 from pipeline.sinks import storage
 from pipeline.sinks.commit import LATEST, committed_run
-from pipeline.sinks.tables import Table, read_part, table_parts
 
-TABLES: tuple[str, ...] = get_args(Table)
-FOLDERS = ("runs", *TABLES, "unfinished", "assets")  # where Packshot puts its files; in no other one is looked
 T = TypeVar("T")
 
-_ASSET = re.compile(r"assets/([a-z0-9]+)/([0-9a-f]{2})/[a-z0-9-]+-\2[0-9a-f]{18}\.[a-z0-9]+")
-_PART = re.compile(rf"(?:{'|'.join(TABLES)})/([^/]+)/part-\d{{5}}-of-\d{{5}}\.parquet")
 DAY = 24 * 3600.0  # seconds
-_NOTE = re.compile(r"unfinished/(\d{8}T\d{6}Z-[0-9a-f]{6})-[^/]+\.parquet")  # of photos that a run had finished
 _AT_A_TIME = 1000  # files judged and deleted together
-_ROWS_AT_A_TIME = 5000
-_NOTHING = np.empty(0, np.int64)
 _LOGGER = logging.getLogger(__name__)
-
-
-class PruneRefused(ValueError):
-    """It is not known for certain what is to be kept, so nothing is deleted."""
-
-
-class Verdict(enum.Enum):
-    """What becomes of a file."""
-
-    KEPT = "kept"
-    YOUNG = "younger"
-    FOREIGN = "not Packshot's"
-    ASSET = "assets"
-    TABLE = "tables"
-    RUN = "runs"
-    PARTIAL = "unfinished files"
-
-    @property
-    def goes(self) -> bool:
-        """Whether the file is deleted."""
-        return self not in (Verdict.KEPT, Verdict.YOUNG, Verdict.FOREIGN)
-
-
-@dataclasses.dataclass(frozen=True)
-class PrunePlan:
-    """What is kept, and from that what goes.
-
-    Attributes:
-      kept: names of the runs that stay, the current one first.
-      dropped: of the runs that go, those older than all kept ones, oldest first.
-      unfinished: the others: they were never committed, or ``LATEST`` was set back past them; oldest first.
-      named: hashes of the assets that kept catalogues name, int64, sorted.
-      once_named: hashes of those that only dropped catalogues name, int64, sorted.
-    """
-
-    kept: tuple[str, ...]
-    dropped: tuple[str, ...]
-    unfinished: tuple[str, ...]
-    named: np.ndarray
-    once_named: np.ndarray
-
-    def judge(self, files: Sequence[storage.Entry], cutoff: float) -> list[Verdict]:
-        """Says what becomes of files.
-
-        A file that no committed run ever named may be one that a run is just about to name, so it must have some age
-        to go. What a dropped run named is not waited for. Hashes stand for names, and the errors that they allow
-        are on the safe side but for one in 10^13: two names of one hash are both kept if one of them is.
-
-        Args:
-          files: with names below the output folder.
-          cutoff: seconds since 1970; what is stored later is young.
-        """
-        hashes = name_hashes(file.name for file in files)
-        named, once = _among(hashes, self.named), _among(hashes, self.once_named)
-        return [
-            self._judge(file, bool(is_named), bool(was_named), file.modified > cutoff)
-            for file, is_named, was_named in zip(files, named, once, strict=True)
-        ]
-
-    def _judge(self, file: storage.Entry, is_named: bool, was_named: bool, young: bool) -> Verdict:
-        if is_named:
-            return Verdict.KEPT
-        if not file.plain:
-            return Verdict.FOREIGN
-        top, _, rest = file.name.partition("/")
-        run, _, below = rest.partition("/")
-        if top == "runs" and below and run not in self.kept and RUN_NAME.fullmatch(run):
-            return Verdict.YOUNG if young and run not in self.dropped else Verdict.RUN
-        if top in FOLDERS and storage.is_partial(file.name.rpartition("/")[2]):
-            return Verdict.YOUNG if young and run not in self.dropped else Verdict.PARTIAL
-        if top == "runs" and below and run in self.kept:
-            return Verdict.KEPT
-        if _ASSET.fullmatch(file.name):
-            return Verdict.YOUNG if young and not was_named else Verdict.ASSET
-        if note := _NOTE.fullmatch(file.name):
-            return Verdict.YOUNG if young and note[1] > self.kept[0] else Verdict.RUN
-        part = _PART.fullmatch(file.name)
-        if part is None or not RUN_NAME.fullmatch(part[1]):
-            return Verdict.FOREIGN
-        if part[1] in self.kept:
-            return Verdict.KEPT
-        return Verdict.YOUNG if young and part[1] not in self.dropped else Verdict.TABLE
 
 
 Note = Callable[[storage.Entry, Verdict], None]
@@ -160,68 +78,6 @@ class Tally:
         """Returns the kinds of files that go, in the order of a listing of the folder."""
         staying = {verdict.value for verdict in Verdict if not verdict.goes}
         return sorted(key for key in self.files if key not in staying)
-
-
-def committed_runs(latest: str, described: Collection[str], previous_run: Callable[[str], str | None]) -> Iterator[str]:
-    """Yields the committed runs, the current one first.
-
-    Every run names the one that it was planned against, and was committed only while that was the current one; so
-    the chain from ``LATEST`` holds all committed runs and no other. Where the chain ends, older runs that have a
-    ``run.json`` follow by name: earlier releases did not write down the run before.
-
-    Args:
-      latest: the current run.
-      described: runs that have a ``run.json``.
-      previous_run: returns the run before, by what a run's ``run.json`` says, or None.
-    """
-    run: str | None = latest
-    seen: set[str] = set()
-    last = latest
-    while run is not None and run in described and run not in seen:
-        yield run
-        seen.add(run)
-        last, run = run, previous_run(run)
-    if run is None:
-        yield from (older for older in sorted(described, reverse=True) if older < last and older not in seen)
-
-
-def plan_prune(output: str, keep_runs: int) -> PrunePlan:
-    """Finds out what is kept: reads ``LATEST``, and the catalogues of the runs.
-
-    Args:
-      output: the output folder.
-      keep_runs: how many committed runs to keep, at least 1.
-
-    Raises:
-      PruneRefused: ``LATEST`` or something of a run that is to be kept is missing, or is not whole.
-      storage.StorageError: something could not be read.
-    """
-    if keep_runs < 1:
-        raise PruneRefused(f"--keep_runs={keep_runs!r} must be at least 1: the current run is always kept")
-    latest = _current_run(output)
-    present, described = _runs_present(output)
-    if latest not in described:
-        raise PruneRefused(f"the current run {latest!r} has no run.json in {output!r}, which tells the run before it")
-    committed = committed_runs(latest, described, lambda run: _previous_run(output, run))
-    kept = tuple(itertools.islice(committed, keep_runs))
-    oldest = min(kept)
-    going = sorted(present - set(kept))
-    dropped = tuple(run for run in going if run < oldest)
-    named = once_named = _NOTHING
-    for run in kept:
-        try:
-            named = _union(named, catalogue_assets(output, run), without=_NOTHING)
-        except (OSError, ValueError) as error:
-            raise PruneRefused(f"the catalogue of run {run!r}, which is to be kept, is not whole: {error}") from error
-    for run in dropped:
-        once_named = _union(once_named, _readable(output, run), without=named)
-    return PrunePlan(
-        kept=kept,
-        dropped=dropped,
-        unfinished=tuple(run for run in going if run > oldest),
-        named=named,
-        once_named=once_named,
-    )
 
 
 def sweep(
@@ -306,9 +162,9 @@ def retire(output: str, plan: PrunePlan, *, delete: Callable[[Sequence[str]], No
     delete(descriptions(few))
     left = plan.once_named
     for run in plan.dropped:
-        for uris, sizes in _readable(output, run):
+        for uris, sizes in readable_assets(output, run):
             hashes = name_hashes(uris)
-            fresh = _among(hashes, left)
+            fresh = among(hashes, left)
             left = np.setdiff1d(left, hashes[fresh])  # several rows and several runs may name one asset
             assets = {uris[i]: storage.Entry(uris[i], sizes[i], 0.0) for i in np.flatnonzero(fresh)}
             for batch in _batched(assets.values()):
@@ -324,7 +180,7 @@ def retire(output: str, plan: PrunePlan, *, delete: Callable[[Sequence[str]], No
 
 def show(output: str, *, keep_runs: int, min_age: float, note: Note | None = None) -> tuple[PrunePlan, Tally]:
     """Says what ``prune`` would delete; see there."""
-    with _refusing():
+    with refusing():
         plan = plan_prune(output, keep_runs)
     return plan, sweep(output, plan, cutoff=time.time() - min_age, note=note)
 
@@ -377,10 +233,10 @@ def in_progress(output: str, plan: PrunePlan, min_age: float) -> dict[str, Marke
 @contextlib.contextmanager
 def _leave(output: str, keep_runs: int, min_age: float) -> Iterator[tuple[PrunePlan, Callable[[Sequence[str]], None]]]:
     """Plans with no run in progress; yields the plan, and what deletes while that holds."""
-    _current_run(output)  # before anything is written to a folder that may be a wrong one
+    current_run(output)  # before anything is written to a folder that may be a wrong one
     leave = Pruning(output)
     with leave.held():
-        with _refusing():
+        with refusing():
             running = runs_in_progress(output, min_age)  # before LATEST: a run that ends now is seen here or there
             plan = plan_prune(output, keep_runs)
         for run, marker in running.items():
@@ -399,98 +255,9 @@ def _leave(output: str, keep_runs: int, min_age: float) -> Iterator[tuple[PruneP
         yield plan, delete
 
 
-@contextlib.contextmanager
-def _refusing() -> Iterator[None]:
-    try:
-        yield
-    except storage.StorageError as error:
-        raise PruneRefused(f"what is to be kept cannot be read: {error}") from error
-
-
-def _current_run(output: str) -> str:
-    with _refusing():
-        latest = latest_run(output)
-    if latest is None:
-        raise PruneRefused(f"{output!r} holds no committed run: there is no LATEST to tell what is to be kept")
-    return latest
-
-
 def descriptions(names: Iterable[str]) -> list[str]:
     """Returns those names that are of a ``run.json``, oldest run first."""
     return sorted(name for name in names if name.startswith("runs/") and name.endswith("/run.json"))
-
-
-def catalogue_assets(output: str, run: str) -> Iterator[tuple[list[str], list[int]]]:
-    """Yields the uris and the sizes of the assets that a run's catalogue names, some thousand at a time.
-
-    Raises:
-      FileNotFoundError, ValueError: the catalogue is missing or not whole.
-    """
-    columns = ["assets.list.element.uri", "assets.list.element.bytes"]
-    for part in table_parts(output, "catalogue", run):
-        for batch in read_part(output, part, columns).to_batches(max_chunksize=_ROWS_AT_A_TIME):
-            assets = batch.column("assets").flatten()
-            yield assets.field("uri").to_pylist(), assets.field("bytes").to_pylist()
-
-
-def name_hashes(names: Iterable[str]) -> np.ndarray:
-    """Returns one int64 a name, to be compared within this process."""
-    return np.array([hash(name) for name in names], np.int64)
-
-
-def _readable(output: str, run: str) -> Iterator[tuple[list[str], list[int]]]:
-    """Yields a dropped run's assets as far as they can be read; an earlier pruning may have been at it."""
-    try:
-        yield from catalogue_assets(output, run)
-    except FileNotFoundError:
-        return
-    except (OSError, ValueError) as error:
-        _LOGGER.warning("The catalogue of run %s, which goes, is not whole: %s", run, error)
-
-
-def _runs_present(output: str) -> tuple[set[str], set[str]]:
-    """Returns the runs of which anything is there, and those that have a run.json."""
-    present, described = set(), set()
-    for folder in ("runs", *TABLES):
-        for file in storage.list_files(output, folder):
-            _, run, *below = file.name.split("/")
-            if below and RUN_NAME.fullmatch(run):
-                present.add(run)
-                if folder == "runs" and below == ["run.json"]:
-                    described.add(run)
-    return present, described
-
-
-def _previous_run(output: str, run: str) -> str | None:
-    path = storage.join(output, "runs", run, "run.json")
-    try:
-        content = json.loads(storage.read_bytes(path))
-        previous = content["previous_run"] if isinstance(content, Mapping) else ""
-    except FileNotFoundError as error:
-        raise PruneRefused(f"{path!r} was removed at this moment; start again") from error
-    except KeyError:
-        return None
-    except ValueError as error:
-        raise PruneRefused(f"{path!r} cannot be read, so it is not known which run was before it: {error}") from error
-    if previous is not None and not (isinstance(previous, str) and RUN_NAME.fullmatch(previous)):
-        raise PruneRefused(f"{path!r} says that the run before was {previous!r}, which is no run's name")
-    return previous
-
-
-def _among(hashes: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Says of each hash whether it is among the known ones, which are sorted; bool (n,)."""
-    if not len(known):
-        return np.zeros(len(hashes), bool)
-    return known[np.minimum(np.searchsorted(known, hashes), len(known) - 1)] == hashes
-
-
-def _union(known: np.ndarray, assets: Iterable[tuple[list[str], list[int]]], without: np.ndarray) -> np.ndarray:
-    """Returns the known hashes and those of the assets that are not in ``without``, sorted."""
-    pieces = [known]
-    for uris, _ in assets:
-        hashes = name_hashes(uris)
-        pieces.append(hashes[~_among(hashes, known) & ~_among(hashes, without)])  # next to none after the first run
-    return known if sum(map(len, pieces)) == len(known) else np.unique(np.concatenate(pieces))
 
 
 def _batched(items: Iterable[T]) -> Iterator[list[T]]:

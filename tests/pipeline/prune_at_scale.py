@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from pipeline import pruning
+from pipeline.keeping import plan_prune
+from pipeline.pruning import sweep
 from pipeline.records import ASSET_TYPE
 from pipeline.sinks import storage
 from pipeline.sinks.tables import encode_table
@@ -70,9 +71,9 @@ def _measure(place, photos):
 
     storage.list_files = made_up
     before, began = _peak(), time.process_time()
-    plan = pruning.plan_prune(str(place), 1)
+    plan = plan_prune(str(place), 1)
     planned = time.process_time()
-    tally = pruning.sweep(str(place), plan, cutoff=0.0, delete=lambda names: None)
+    tally = sweep(str(place), plan, cutoff=0.0, delete=lambda names: None)
     print(
         f"{photos:,} photos: {len(plan.named):,} assets kept, {sum(tally.files[key] for key in tally.going()):,} files "
         f"go; {planned - began:.1f} s to plan, {time.process_time() - planned:.1f} s to judge; "

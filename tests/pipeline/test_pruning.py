@@ -16,18 +16,9 @@ from hypothesis import strategies as st
 
 from pipeline import pruning
 from pipeline.cli import main
+from pipeline.keeping import PrunePlan, PruneRefused, Verdict, committed_runs, name_hashes, plan_prune
 from pipeline.markers import Marker, OutputBusy, run_marker
-from pipeline.pruning import (
-    PrunePlan,
-    PruneRefused,
-    Verdict,
-    committed_runs,
-    name_hashes,
-    plan_prune,
-    prune,
-    prune_after_run,
-    show,
-)
+from pipeline.pruning import prune, prune_after_run, show
 from pipeline.records import Asset, Photo, catalogue_row, catalogue_schema
 from pipeline.samples import render_samples
 from pipeline.sinks import storage
@@ -439,6 +430,7 @@ def test_removed_photos_are_listed_with_their_pictures(three_runs):
     before = described["previous_run"]
     (row,) = pq.read_table(place / "removed" / run).to_pylist()
     assert described["removed"] == 1 and row["last_run"] == before
+    assert sorted(os.listdir(place / "runs" / run)) == ["report.html", "run.json"]  # and no marker
     known = {row["id"]: row for row in pq.read_table(place / "catalogue" / before).to_pylist()}
     assert row == {name: known[removed[1]][name] for name in row if name != "last_run"} | {"last_run": before}
     report = (place / "runs" / run / "report.html").read_text()

@@ -88,6 +88,16 @@ def test_run_committed_while_the_report_is_drawn_is_a_conflict(output):
     assert committed_run(output) == _THIRD
 
 
+def test_run_that_was_taken_for_abandoned_is_not_committed(output):
+    marker = storage.join(output, "runs", _FIRST, "started.json")
+    with pytest.raises(CommitConflict, match="started.json' is gone, so it was taken for abandoned"):
+        commit_run(output, _FIRST, _BALANCED, {}, expected_latest=None, marker=marker)
+    assert _latest(output) is None
+    storage.write_bytes(marker, b"{}")
+    commit_run(output, _FIRST, _BALANCED, {}, expected_latest=None, marker=marker)
+    assert committed_run(output) == _FIRST
+
+
 def test_latest_restored_by_hand_without_a_line_end(tmp_path):
     (tmp_path / "LATEST").write_text(_FIRST)
     commit_run(str(tmp_path), _SECOND, _BALANCED, {}, expected_latest=_FIRST)
