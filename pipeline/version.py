@@ -1,3 +1,3 @@
 """The release; part of every catalogue row."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

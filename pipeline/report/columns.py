@@ -235,7 +235,7 @@ def read_removed(output: str, run: str, most: int) -> tuple[int, list[dict[str, 
     count = 0
     drawn: list[tuple[int, dict[str, Any]]] = []
     for part in table_parts(output, "removed", run):
-        with _open(part) as file:
+        with open_table(part) as file:
             for batch in pq.ParquetFile(file).iter_batches(_BATCH):
                 count += batch.num_rows
                 digests = [id_digest(row_id) for row_id in batch.column("id").to_pylist()]

@@ -188,26 +188,6 @@ def test_the_report_can_be_written_anew(first_run):
     assert path.read_bytes() == before
 
 
-def test_a_killed_run_leaves_the_last_one_and_the_next_is_right(first_run, packshot, catalogue, tmp_path):
-    output = tmp_path / "out"
-    arguments = ["--input", str(catalogue / "images"), "--output", str(output), "--outputs", "packshot,mask,cutout"]
-    packshot(catalogue / "images", output)
-    committed = (output / "LATEST").read_text()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pipeline", "run", *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    deadline = time.monotonic() + 120
-    while not list(output.glob("assets/cutout/*/*.png")) and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert (output / "LATEST").read_text() == committed
-    again = packshot(catalogue / "images", output, "--outputs", "packshot,mask,cutout")
-    assert again.run != committed.strip()
-    expected, found = first_run.assets(), again.assets()
-    assert {name: found[name] for name in expected} == expected
-
-
 @pytest.mark.parametrize("delay", [1.0, 3.0])
 def test_ctrl_c_ends_cleanly(catalogue, tmp_path, delay):
     arguments = ["run", "--input", str(catalogue / "images"), "--output", str(tmp_path / "out")]
