@@ -22,6 +22,7 @@ from pipeline.sources.items import PlannedItem, WorkItem
 _FEW_VALUED = ("model_sha256", "config_fingerprint")
 _ASSET_NAMES = ("assets.list.element.uri", "assets.list.element.bytes")
 _AT_ONCE = 65_536  # ids compared in one go
+_READ_AGAIN = 512 << 20  # bytes of a row group that its pieces together may read
 _SLICES, _SMALLEST_SLICE = 64, 16  # pieces that a run is cut into at least, if they have so many photos
 RUN_NAME = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}")
 
@@ -314,10 +315,10 @@ def sliced(planned: PlannedItem, rows: int) -> Iterator[PlannedItem]:
 
     Yields:
       Items of the same group, each of which passes over what the others read. Every piece reads the group from its
-      start, which costs little beside the work on a photo.
+      start; so a group of many bytes is cut into few, or left whole.
     """
     wanted = sorted(set(range(len(planned.item.ids))) - set(planned.passed_over))
-    pieces = -(-len(wanted) // rows)
+    pieces = min(-(-len(wanted) // rows), max(1, _READ_AGAIN // max(1, planned.item.bytes)))
     if pieces <= 1:
         yield planned
         return

@@ -44,6 +44,7 @@ class WorkItem:
       first_row: index in the Parquet file of the group's first row; 0 for an image file.
       ids: the ids of its photos, in order.
       version: of the image file, or of the Parquet file and the column that is read; None where it is not known.
+      bytes: of the row group, unpacked; 0 for an image file.
     """
 
     uri: str
@@ -51,6 +52,7 @@ class WorkItem:
     first_row: int
     ids: tuple[str, ...]
     version: str | None = None
+    bytes: int = 0
 
     def place(self, index: int) -> str:
         """Returns where the photo at this index of ``ids`` is: ``FILE`` or ``FILE#ROW``."""

@@ -83,7 +83,8 @@ class Source:
                         column = id_values(batch.column(self.options.id_column))
                         ids += _checked_ids(column, self.options.id_column, file.uri, first_row + len(ids))
                     if ids:
-                        items.append(WorkItem(file.uri, group, first_row, tuple(ids), version))
+                        size = parquet.metadata.row_group(group).total_byte_size
+                        items.append(WorkItem(file.uri, group, first_row, tuple(ids), version, size))
                     first_row += len(ids)
         except SourceError:
             raise

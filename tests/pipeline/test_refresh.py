@@ -98,7 +98,7 @@ def test_a_missing_or_cut_table_is_an_error(tmp_path):
     store_run(tmp_path, [row("a")], shards=1)
     part = tmp_path / "catalogue" / _RUN / "part-00000-of-00001.parquet"
     part.write_bytes(part.read_bytes()[:-20])
-    with pytest.raises(ValueError, match="is not a whole Parquet file .* name an older run in LATEST"):
+    with pytest.raises(ValueError, match="is not a whole Parquet file .* name an older run of this folder in LATEST"):
         loaded(tmp_path)
 
 
@@ -232,6 +232,12 @@ def test_a_large_group_is_cut_into_pieces(size, passed_over, rows):
     assert all(facts[i] == piece.known[i] for piece in pieces for i in piece.ids() if i in facts)
     if len(pieces) > 1:
         assert sum(len(piece.known) for piece in pieces) == len(facts.keys() & set(planned.ids()))
+
+
+@pytest.mark.parametrize("megabytes, pieces", [(0, 6), (10, 6), (128, 4), (500, 1), (5000, 1)])
+def test_a_group_of_many_bytes_is_read_few_times(megabytes, pieces):
+    item = WorkItem("f", 0, 0, tuple(map(str, range(60))), bytes=megabytes << 20)
+    assert len(list(sliced(PlannedItem(item), 10))) == pieces
 
 
 @pytest.mark.parametrize("shards", [1, 3, 4])

@@ -30,10 +30,10 @@ def folder(tmp_path):
 
 
 def unversioned(source) -> list[WorkItem]:
-    """The items without their versions, of which it is made sure that they have some."""
+    """The items without their versions and sizes, of which it is made sure that they have some."""
     items = list(source.items())
-    assert all(item.version for item in items)
-    return [dataclasses.replace(item, version=None) for item in items]
+    assert all(item.version and (item.bytes > 0) == source.is_parquet for item in items)
+    return [dataclasses.replace(item, version=None, bytes=0) for item in items]
 
 
 def error_of(*args, **kwargs) -> str:
