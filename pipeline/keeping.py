@@ -10,15 +10,13 @@ import json
 import logging
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from typing import get_args
 
 import numpy as np
 
 from pipeline.refresh import RUN_NAME, latest_run
 from pipeline.sinks import storage
-from pipeline.sinks.tables import Table, read_part, table_parts
+from pipeline.sinks.tables import TABLES, read_part, table_parts
 
-TABLES: tuple[str, ...] = get_args(Table)
 FOLDERS = ("runs", *TABLES, "unfinished", "assets")  # where Packshot puts its files; in no other one is looked
 _ASSET = re.compile(r"assets/([a-z0-9]+)/([0-9a-f]{2})/[a-z0-9-]+-\2[0-9a-f]{18}\.[a-z0-9]+")
 _PART = re.compile(rf"(?:{'|'.join(TABLES)})/([^/]+)/part-\d{{5}}-of-\d{{5}}\.parquet")

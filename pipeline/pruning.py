@@ -26,7 +26,6 @@ import numpy as np
 
 from pipeline.keeping import (
     FOLDERS,
-    TABLES,
     PrunePlan,
     Verdict,
     among,
@@ -39,6 +38,7 @@ from pipeline.keeping import (
 from pipeline.markers import PRUNING, Marker, OutputBusy, Pruning, run_marker, runs_in_progress
 from pipeline.sinks import storage
 from pipeline.sinks.commit import LATEST, committed_run
+from pipeline.sinks.tables import TABLES
 
 T = TypeVar("T")
 
