@@ -57,8 +57,11 @@ def test_ledger_adds_up_shards():
         ([_catalogue()], r"rejections table is not whole: only its shards \[\]"),
         ([_catalogue(), _catalogue(), _rejections()], r"catalogue table is not whole: .*\[0, 0\]"),
         ([_catalogue(0, 1), _catalogue(1, 2), _rejections()], "catalogue table is not whole"),
-        ([_catalogue(), _rejections()], r"removed table is not whole: only its shards \[\]"),
-        ([_catalogue(), _rejections(), _removed(rows=2)], "0 photos were removed .* the removed table has 2 rows"),
+        ([_catalogue(), _rejections(), _near_duplicates()], r"removed table is not whole: only its shards \[\]"),
+        (
+            [_catalogue(), _rejections(), _near_duplicates(), _removed(rows=2)],
+            "0 photos were removed .* the removed table has 2 rows",
+        ),
     ],
 )
 def test_missing_or_repeated_shard_is_an_error(summaries, sentence):
