@@ -82,7 +82,8 @@ def run_command(command: Sequence[str], environment: dict[str, str] | None = Non
     if process.returncode:
         end = said.decode("utf-8", "replace")[-2000:]
         raise RuntimeError(f"{' '.join(command)} ended with status {process.returncode}: {end}")
-    return Usage(wall, usage.ru_utime + usage.ru_stime, max(peak, usage.ru_maxrss * 1024) / 2**20)
+    # not usage.ru_maxrss, which begins with what this process had when it forked
+    return Usage(wall, usage.ru_utime + usage.ru_stime, peak / 2**20)
 
 
 def run_job(photos: Path, output: Path, *flags: str, keep: bool = False, prefix: Sequence[str] = ()) -> JobRun:
@@ -133,7 +134,7 @@ class _MemoryWatch:
 
     def _watch(self) -> None:
         while not self._stop.wait(1 / _LOOKS_A_SECOND):
-            self._peak = max(self._peak, sum(map(_resident, _with_descendants(self._pid))))
+            self._peak = max(self._peak, _highest(self._pid), sum(map(_resident, _with_descendants(self._pid))))
 
 
 def _resident(pid: int) -> int:
@@ -141,6 +142,15 @@ def _resident(pid: int) -> int:
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
     except (OSError, IndexError):
         return 0
+
+
+def _highest(pid: int) -> int:
+    """Returns the most that a process has had since it began its program: nothing between two looks is missed."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), 0)
 
 
 def _with_descendants(pid: int) -> list[int]:
