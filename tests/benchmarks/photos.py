@@ -20,7 +20,9 @@ from pipeline.sources.read import read_photos
 
 LONG_SIDE = 533  # pixels; of most photos in the feeds of second-hand shops
 QUALITY = 90
-ROW_GROUP = 128
+ROW_GROUP = 50  # a divisor of all counts, so that two workers get as much to do
+# pyarrow's own default puts all pictures of a row group into one page, a dictionary of them
+PAGES_OF_FEW_ROWS = {"use_dictionary": False, "write_batch_size": 16}
 RENDERED = 48
 _SEED = 3
 
@@ -75,7 +77,13 @@ def write_folder(photos: Sequence[bytes], folder: Path, count: int) -> Path:
 
 
 def write_parquet(
-    photos: Sequence[bytes], path: Path, count: int, *, row_group: int = ROW_GROUP, changed: range = range(0)
+    photos: Sequence[bytes],
+    path: Path,
+    count: int,
+    *,
+    row_group: int = ROW_GROUP,
+    changed: range = range(0),
+    layout: dict | None = None,
 ) -> Path:
     """Writes a catalogue of ``count`` rows with distinct ids and bytes, never all in memory.
 
@@ -85,10 +93,12 @@ def write_parquet(
       count: rows.
       row_group: rows of one row group.
       changed: numbers of the rows whose bytes differ from those of the same row without ``changed``.
+      layout: settings of ``pq.ParquetWriter``; pages of few rows by default.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    layout = PAGES_OF_FEW_ROWS if layout is None else layout
     schema = pa.schema([("id", pa.string()), ("image", pa.binary())])
-    with pq.ParquetWriter(path, schema, compression="none") as writer:
+    with pq.ParquetWriter(path, schema, compression="none", **layout) as writer:
         for start in range(0, count, row_group):
             rows = range(start, min(start + row_group, count))
             images = [numbered(photos[row % len(photos)], row, int(row in changed)) for row in rows]
