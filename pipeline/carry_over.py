@@ -14,7 +14,8 @@ import pyarrow.compute as pc
 from pipeline.records import Photo
 from pipeline.refresh import classify
 from pipeline.sinks import storage
-from pipeline.sinks.tables import CarriedRows, read_part, shard_of, table_parts
+from pipeline.sinks.carried import CarriedRows
+from pipeline.sinks.tables import read_part, shard_of, table_parts
 from transforms.reasons import RejectReason
 from transforms.stage import REJECTED
 

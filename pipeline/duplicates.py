@@ -12,7 +12,8 @@ import apache_beam as beam
 
 from pipeline.records import OWN_COLUMNS, Photo, Rejection
 from pipeline.refresh import classify
-from pipeline.sinks.tables import CarriedRows, shard_of
+from pipeline.sinks.carried import CarriedRows
+from pipeline.sinks.tables import shard_of
 from pipeline.sources.items import PlannedItem, SourceOptions
 from pipeline.sources.read import read_photos
 from transforms.reasons import PhotoError, RejectReason

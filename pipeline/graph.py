@@ -28,7 +28,8 @@ from pipeline.resuming import ResumePhotos
 from pipeline.sinks.assets import WriteAssets
 from pipeline.sinks.commit import Commit
 from pipeline.sinks.journal import NoteFinished
-from pipeline.sinks.tables import PackRows, WriteTable
+from pipeline.sinks.packing import PackRows
+from pipeline.sinks.write_table import WriteTable
 from pipeline.sources.fetch import FetchPhotos, fetch_photo
 from pipeline.sources.lookup import SourceReader
 from pipeline.sources.read import ReadPhotos

@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 
 import numpy as np
 
+from pipeline.hashing import among, hashes
 from pipeline.refresh import RUN_NAME, latest_run
 from pipeline.sinks import storage
 from pipeline.sinks.tables import TABLES, read_part, table_parts
@@ -76,8 +77,8 @@ class PrunePlan:
           files: with names below the output folder.
           cutoff: seconds since 1970; what is stored later is young.
         """
-        hashes = name_hashes(file.name for file in files)
-        named, once = among(hashes, self.named), among(hashes, self.once_named)
+        of_names = hashes(file.name for file in files)
+        named, once = among(of_names, self.named), among(of_names, self.once_named)
         return [
             self._judge(file, bool(is_named), bool(was_named), file.modified > cutoff)
             for file, is_named, was_named in zip(files, named, once, strict=True)
@@ -206,11 +207,6 @@ def catalogue_assets(output: str, run: str) -> Iterator[tuple[list[str], list[in
             yield assets.field("uri").to_pylist(), assets.field("bytes").to_pylist()
 
 
-def name_hashes(names: Iterable[str]) -> np.ndarray:
-    """Returns one int64 a name, to be compared within this process."""
-    return np.array([hash(name) for name in names], np.int64)
-
-
 def readable_assets(output: str, run: str) -> Iterator[tuple[list[str], list[int]]]:
     """Yields a dropped run's assets as far as they can be read; an earlier pruning may have been at it."""
     try:
@@ -225,7 +221,7 @@ def _runs_present(output: str) -> tuple[set[str], set[str]]:
     """Returns the runs of which anything is there, and those that have a run.json."""
     present, described = set(), set()
     for folder in ("runs", *TABLES):
-        for file in storage.list_files(output, folder):
+        for file in storage.list_files(output, f"{folder}/"):
             _, run, *below = file.name.split("/")
             if below and RUN_NAME.fullmatch(run):
                 present.add(run)
@@ -250,17 +246,10 @@ def _previous_run(output: str, run: str) -> str | None:
     return previous
 
 
-def among(hashes: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Says of each hash whether it is among the known ones, which are sorted; bool (n,)."""
-    if not len(known):
-        return np.zeros(len(hashes), bool)
-    return known[np.minimum(np.searchsorted(known, hashes), len(known) - 1)] == hashes
-
-
 def _union(known: np.ndarray, assets: Iterable[tuple[list[str], list[int]]], without: np.ndarray) -> np.ndarray:
     """Returns the known hashes and those of the assets that are not in ``without``, sorted."""
     pieces = [known]
     for uris, _ in assets:
-        hashes = name_hashes(uris)
-        pieces.append(hashes[~among(hashes, known) & ~among(hashes, without)])  # next to none after the first run
+        found = hashes(uris)
+        pieces.append(found[~among(found, known) & ~among(found, without)])  # next to none after the first run
     return known if sum(map(len, pieces)) == len(known) else np.unique(np.concatenate(pieces))

@@ -8,7 +8,8 @@ import datetime
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pipeline.sinks.tables import TABLES, ShardSummary
+from pipeline.sinks.tables import TABLES
+from pipeline.sinks.write_table import ShardSummary
 
 
 class LedgerError(Exception):

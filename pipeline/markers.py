@@ -158,7 +158,7 @@ def runs_in_progress(output: str, within: float) -> dict[str, Marker]:
       storage.StorageError: they could not be read.
     """
     found = {}
-    for file in storage.list_files(output, "runs"):
+    for file in storage.list_files(output, "runs/"):
         parts = file.name.split("/")
         if len(parts) != 3 or parts[2] != STARTED:
             continue

@@ -17,7 +17,8 @@ import pyarrow as pa
 
 from pipeline.report.columns import id_digest
 from pipeline.sinks import storage
-from pipeline.sinks.tables import ShardSummary, part_name, read_part
+from pipeline.sinks.tables import part_name, read_part
+from pipeline.sinks.write_table import ShardSummary
 from transforms.perceptual_hash import DETAIL_BITS, HASH_BITS, colour_distance
 
 # A photo is listed with so many near-duplicates before it, the nearest: a picture that is in a catalogue ten thousand

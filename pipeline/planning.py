@@ -18,11 +18,13 @@ from pipeline.carry_over import PreviousPictures
 from pipeline.colour_reference import load_looks
 from pipeline.config import RunConfig
 from pipeline.credentials import room_for_credentials
+from pipeline.previous import PreviousRows, load_previous
 from pipeline.records import OWN_COLUMNS, catalogue_schema
-from pipeline.refresh import PreviousRows, RefreshPlan, latest_run, load_previous, new_run_name, plan_refresh
+from pipeline.refresh import RefreshPlan, latest_run, new_run_name, plan_refresh
 from pipeline.sinks import storage
+from pipeline.sinks.carried import CarriedRows
 from pipeline.sinks.journal import FinishedRows, journal_key, noted_files
-from pipeline.sinks.tables import CarriedRows, read_part, shard_of, table_parts
+from pipeline.sinks.tables import read_part, shard_of, table_parts
 from pipeline.sources.items import SourceOptions, check_unique
 from pipeline.sources.listing import open_source
 from pipeline.version import __version__

@@ -24,13 +24,12 @@ from typing import TypeVar
 
 import numpy as np
 
+from pipeline.hashing import among, hashes
 from pipeline.keeping import (
     FOLDERS,
     PrunePlan,
     Verdict,
-    among,
     current_run,
-    name_hashes,
     plan_prune,
     readable_assets,
     refusing,
@@ -106,7 +105,7 @@ def sweep(
 
     def judged(folders: Iterable[str]) -> Iterator[tuple[storage.Entry, Verdict]]:
         for folder in folders:
-            for files in _batched(storage.list_files(output, folder)):
+            for files in _batched(storage.list_files(output, f"{folder}/")):
                 yield from zip(files, plan.judge(files, cutoff), strict=True)
 
     def count(file: storage.Entry, verdict: Verdict) -> None:
@@ -154,7 +153,7 @@ def retire(output: str, plan: PrunePlan, *, delete: Callable[[Sequence[str]], No
     few = []
     for folder in ("runs", *TABLES):
         for run in plan.dropped:
-            files = list(storage.list_files(output, f"{folder}/{run}"))
+            files = list(storage.list_files(output, f"{folder}/{run}/"))
             for file, verdict in zip(files, plan.judge(files, 0.0), strict=True):
                 tally.add(file, verdict)
                 if verdict.goes:
@@ -163,9 +162,9 @@ def retire(output: str, plan: PrunePlan, *, delete: Callable[[Sequence[str]], No
     left = plan.once_named
     for run in plan.dropped:
         for uris, sizes in readable_assets(output, run):
-            hashes = name_hashes(uris)
-            fresh = among(hashes, left)
-            left = np.setdiff1d(left, hashes[fresh])  # several rows and several runs may name one asset
+            of_names = hashes(uris)
+            fresh = among(of_names, left)
+            left = np.setdiff1d(left, of_names[fresh])  # several rows and several runs may name one asset
             assets = {uris[i]: storage.Entry(uris[i], sizes[i], 0.0) for i in np.flatnonzero(fresh)}
             for batch in _batched(assets.values()):
                 going = []

@@ -55,7 +55,7 @@ def run_job(
     Raises:
       LedgerError: the counts do not balance; nothing was committed.
       CommitConflict: another run was committed meanwhile.
-      storage.BusyError: another run of this machine is writing to the same local folder.
+      BusyError: another run of this machine is writing to the same local folder.
       RuntimeError: the runner failed.
     """
     with storage.claimed(storage.join(plan.config.output, "runs")):

@@ -14,7 +14,7 @@ import apache_beam as beam
 from pipeline.ledger import Ledger, describe_run
 from pipeline.sinks import storage
 from pipeline.sinks.journal import clear_journal
-from pipeline.sinks.tables import ShardSummary
+from pipeline.sinks.write_table import ShardSummary
 
 LATEST = "LATEST"
 WriteReport = Callable[[str, str, dict[str, Any]], None]  # of output, run, content of run.json

@@ -110,8 +110,7 @@ def clear_journal(output: str, run: str) -> None:
     folder = storage.join(output, FOLDER)
     try:
         names = [match for match in map(_NAME.fullmatch, storage.file_names(folder)) if match]
-        with ThreadPoolExecutor(_CONNECTIONS) as pool:
-            list(pool.map(storage.remove, [storage.join(folder, match[0]) for match in names if match["run"] <= run]))
+        storage.delete_files(folder, [match[0] for match in names if match["run"] <= run])
     except storage.StorageError as error:
         _LOGGER.warning("The notes of finished runs in %r were not deleted: %s", folder, error)
 

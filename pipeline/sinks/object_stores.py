@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import concurrent.futures
-import contextlib
 import hashlib
 import os
 import threading
@@ -19,7 +18,7 @@ from typing import Any
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from pipeline.sinks.storage import Entry, Listed, MismatchError, Outcome, StorageError, Store, SupersededError
+from pipeline.sinks.store import Entry, MismatchError, Outcome, StorageError, Store, SupersededError
 
 _TIMEOUT = (10.0, 30.0)  # seconds to connect, and to wait for the next bytes; the clients' own is a minute
 _CONNECT_LOCK = threading.Lock()
@@ -122,8 +121,7 @@ class S3Store:
             raise
 
     def names(self, folder: str) -> list[str]:
-        bucket, key = _parts(folder)
-        prefix = key.rstrip("/") + "/" if key else ""
+        bucket, prefix = _folder(folder)
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, Delimiter="/")
         return [item["Key"][len(prefix) :] for page in pages for item in page.get("Contents", ())]
 
@@ -136,26 +134,17 @@ class S3Store:
                 return None
             raise
 
-    def below(self, prefix: str) -> Iterator[Listed]:
-        bucket, key = _parts(prefix)
-        for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key):
+    def walk(self, folder: str, prefix: str) -> Iterator[Entry]:
+        bucket, root = _folder(folder)
+        for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=root + prefix):
             for item in page.get("Contents", ()):
-                yield Listed(f"s3://{bucket}/{item['Key']}", item["Size"], item["ETag"].strip('"'))
-
-    def remove(self, path: str) -> None:
-        bucket, key = _parts(path)
-        self._client.delete_object(Bucket=bucket, Key=key)
-
-    def walk(self, folder: str, below: str) -> Iterator[Entry]:
-        bucket, prefix, length = _below(folder, below)
-        for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
-            for item in page.get("Contents", ()):
-                yield Entry(item["Key"][length:], item["Size"], item["LastModified"].timestamp())
+                name, version = item["Key"].removeprefix(root), item["ETag"].strip('"')
+                yield Entry(name, item["Size"], item["LastModified"].timestamp(), version=version)
 
     def delete(self, folder: str, names: Sequence[str]) -> None:
-        bucket, prefix, _ = _below(folder, "")
+        bucket, root = _folder(folder)
         for start in range(0, len(names), _S3_BATCH):
-            keys = [{"Key": prefix + name} for name in names[start : start + _S3_BATCH]]
+            keys = [{"Key": root + name} for name in names[start : start + _S3_BATCH]]
             reply = self._client.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
             if failed := reply.get("Errors"):
                 first = f"{failed[0].get('Key')!r}: {failed[0].get('Code')}"
@@ -260,8 +249,7 @@ class GcsStore:
         return None if blob is None else blob.size
 
     def names(self, folder: str) -> list[str]:
-        bucket, name = _parts(folder)
-        prefix = name.rstrip("/") + "/" if name else ""
+        bucket, prefix = _folder(folder)
         blobs = self._client.list_blobs(bucket, prefix=prefix, delimiter="/", timeout=_TIMEOUT)
         return [blob.name[len(prefix) :] for blob in blobs]
 
@@ -270,37 +258,27 @@ class GcsStore:
         blob = self._client.bucket(bucket).get_blob(name, timeout=_TIMEOUT)
         return None if blob is None else str(blob.generation)
 
-    def below(self, prefix: str) -> Iterator[Listed]:
-        bucket, name = _parts(prefix)
-        for blob in self._client.list_blobs(bucket, prefix=name, timeout=_TIMEOUT):
-            yield Listed(f"gs://{bucket}/{blob.name}", blob.size, str(blob.generation))
-
-    def walk(self, folder: str, below: str) -> Iterator[Entry]:
-        bucket, prefix, length = _below(folder, below)
-        for blob in self._client.list_blobs(bucket, prefix=prefix):
-            yield Entry(blob.name[length:], blob.size, blob.updated.timestamp())
+    def walk(self, folder: str, prefix: str) -> Iterator[Entry]:
+        bucket, root = _folder(folder)
+        for blob in self._client.list_blobs(bucket, prefix=root + prefix, timeout=_TIMEOUT):
+            name, version = blob.name.removeprefix(root), str(blob.generation)
+            yield Entry(name, blob.size, blob.updated.timestamp(), version=version)
 
     def delete(self, folder: str, names: Sequence[str]) -> None:
         from google.api_core import exceptions
         from google.cloud.storage.retry import DEFAULT_RETRY
 
-        bucket, prefix, _ = _below(folder, "")
+        bucket, root = _folder(folder)
 
         def remove(name: str) -> None:
             try:
-                self._client.bucket(bucket).blob(prefix + name).delete(retry=DEFAULT_RETRY)
+                self._client.bucket(bucket).blob(root + name).delete(timeout=_TIMEOUT, retry=DEFAULT_RETRY)
             except exceptions.NotFound:
                 return
 
         with concurrent.futures.ThreadPoolExecutor(_GCS_DELETIONS) as pool:
             for _ in pool.map(remove, names):
                 pass
-
-    def remove(self, path: str) -> None:
-        from google.api_core import exceptions
-
-        with contextlib.suppress(exceptions.NotFound):
-            self._blob(path).delete(timeout=_TIMEOUT)
 
     def is_transient(self, error: Exception) -> bool:
         import requests
@@ -327,6 +305,12 @@ def _parts(path: str) -> tuple[str, str]:
     return bucket, key
 
 
+def _folder(path: str) -> tuple[str, str]:
+    """Returns the bucket of a folder, and how the keys of all that is below it begin."""
+    bucket, key = _parts(path)
+    return bucket, key if not key or key.endswith("/") else f"{key}/"
+
+
 def _s3_client(options: PipelineOptions):
     """Returns a client set up from the options as Beam's own is, which leaves the timeouts at a minute."""
     import boto3
@@ -350,13 +334,6 @@ def _s3_client(options: PipelineOptions):
             retries={"mode": "standard", "total_max_attempts": 3},  # and pipeline.sinks.storage tries again
         ),
     )
-
-
-def _below(folder: str, below: str) -> tuple[str, str, int]:
-    """Returns the bucket, the prefix of what is below, and how much of a key is the folder's own name."""
-    bucket, key = _parts(folder)
-    root = key.rstrip("/") + "/" if key.rstrip("/") else ""
-    return bucket, root + (f"{below}/" if below else ""), len(root)
 
 
 def _s3_status(error) -> int:

@@ -9,103 +9,26 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import errno
 import fcntl
 import hashlib
 import logging
 import os
 import posixpath
-import re
-import secrets
-import socket
-import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Literal, Protocol, TypeVar
+from typing import TypeVar
 
 from apache_beam.io.filesystems import FileSystems
 
-Outcome = Literal["written", "kept", "replaced"]
+from pipeline.sinks import local_store
+from pipeline.sinks.local_store import is_partial
+from pipeline.sinks.store import Entry, MismatchError, Outcome, StorageError, Store, SupersededError
+
 T = TypeVar("T")
 
 _LOGGER = logging.getLogger(__name__)
 _ATTEMPTS = 4
 _FIRST_PAUSE = 0.2  # seconds; doubles with every attempt
-_PARTIAL_NAME = re.compile(r"\.\w+-\d+-[0-9a-f]{8}\.partial")  # host, process, attempt
-_PARTIAL_MAX_AGE = 24 * 3600.0  # seconds; another host cannot be asked whether the process still lives
-_UNLOCKABLE_ERRNOS = frozenset((errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP))
-_TRANSIENT_ERRNOS = frozenset(
-    (errno.EAGAIN, errno.EINTR, errno.EBUSY, errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ECONNRESET)
-)
-
-
-class StorageError(Exception):
-    """Something could not be stored or read; the message says what, where and why."""
-
-
-class SupersededError(StorageError):
-    """A file that was to be replaced is no longer what the writer last saw."""
-
-
-class MismatchError(StorageError):
-    """A write went through, but what is stored is not what was sent."""
-
-
-class BusyError(StorageError):
-    """Another process of this machine is at work on the same folder."""
-
-
-class Store(Protocol):
-    """One kind of storage. Paths are whole: ``/folder/file``, ``s3://bucket/key``."""
-
-    def write(self, path: str, content: bytes, sha256: str, media_type: str) -> Outcome:
-        """Stores the bytes and verifies them; keeps a file that already holds them."""
-
-    def write_if(self, path: str, content: bytes, expected: bytes | None) -> None:
-        """Replaces a file if it holds ``expected`` (None: if there is none), or raises SupersededError."""
-
-    def read(self, path: str) -> bytes:
-        """Returns a file's bytes; raises FileNotFoundError where there is none."""
-
-    def size(self, path: str) -> int | None:
-        """Returns a file's size in bytes, or None where there is none."""
-
-    def names(self, folder: str) -> list[str]:
-        """Returns the names of the files right in a folder; none for a folder that is missing."""
-
-    def version(self, path: str) -> str | None:
-        """Returns what changes with the file's bytes, without reading them, or None where there is no file."""
-
-    def below(self, prefix: str) -> Iterator[Listed]:
-        """Lists all files whose paths begin so, at any depth; of a local path, all below that folder."""
-
-    def remove(self, path: str) -> None:
-        """Deletes a file; one that is not there is no error."""
-
-    def walk(self, folder: str, below: str) -> Iterator[Entry]:
-        """Yields every file below a folder of a folder, by name within each folder; none where it is missing."""
-
-    def delete(self, folder: str, names: Sequence[str]) -> None:
-        """Deletes files below a folder; one that is missing is no error."""
-
-    def is_transient(self, error: Exception) -> bool:
-        """Says whether the same request may well succeed a moment later."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Listed:
-    """A file as a listing shows it.
-
-    Attributes:
-      path: where it is.
-      size: bytes.
-      version: changes with its bytes: size and time of the last change locally, the ETag on ``s3://``, the
-        generation on ``gs://``.
-    """
-
-    path: str
-    size: int
-    version: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,23 +46,6 @@ class Stored:
     size: int
     sha256: str
     outcome: Outcome
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Entry:
-    """A file of a folder, at whatever depth.
-
-    Attributes:
-      name: path below the folder that the listing is of, with forward slashes.
-      size: bytes.
-      modified: when it was stored, seconds since 1970 by the storage's clock.
-      plain: False for what is no file of its own: a symbolic link, a pipe.
-    """
-
-    name: str
-    size: int
-    modified: float
-    plain: bool = True
 
 
 def join(folder: str, *parts: str) -> str:
@@ -207,27 +113,13 @@ def file_size(path: str) -> int | None:
 
 
 def file_version(path: str) -> str | None:
-    """Returns what changes with a file's bytes, as ``Listed.version``, or None where there is no such file.
+    """Returns what changes with a file's bytes, as ``Entry.version``, or None where there is no such file.
 
     Raises:
       StorageError: it could not be looked up.
     """
     store = _store(path)
     return _retried(store, f"could not look up {path!r}", lambda: store.version(path))
-
-
-def list_below(prefix: str) -> Iterator[Listed]:
-    """Lists the files below a folder at any depth, or on object stores all whose paths begin so; in no order.
-
-    Raises:
-      StorageError: they could not be listed.
-    """
-    try:
-        yield from _store(prefix).below(prefix)  # the clients try again by themselves, page by page
-    except StorageError:
-        raise
-    except Exception as error:
-        raise StorageError(f"could not list {prefix!r}: {type(error).__name__}: {error}") from error
 
 
 def exists(path: str) -> bool:
@@ -240,16 +132,6 @@ def file_names(folder: str) -> list[str]:
     store = _store(folder)
     names = _retried(store, f"could not list {folder!r}", lambda: store.names(folder))
     return sorted(name for name in names if not is_partial(name))
-
-
-def remove(path: str) -> None:
-    """Deletes a file; one that is not there is no error.
-
-    Raises:
-      StorageError: it could not be deleted.
-    """
-    store = _store(path)
-    _retried(store, f"could not delete {path!r}", lambda: store.remove(path))
 
 
 @contextlib.contextmanager
@@ -266,12 +148,12 @@ def claimed(folder: str) -> Iterator[None]:
     if not _is_local(folder):
         yield
         return
-    folder = _local(folder)
+    folder = local_store.local_path(folder)
     try:
         os.makedirs(folder, exist_ok=True)
     except OSError as error:
         raise StorageError(f"could not make the folder {folder!r}: {type(error).__name__}: {error}") from error
-    with _locked(folder, fcntl.LOCK_EX | fcntl.LOCK_NB):
+    with local_store.locked(folder, fcntl.LOCK_EX | fcntl.LOCK_NB):
         yield
 
 
@@ -281,35 +163,27 @@ def remove_abandoned(folder: str) -> int:
     Returns:
       How many files were removed; none for object stores, where there is nothing to remove.
     """
-    if not _is_local(folder):
-        return 0
-    removed = 0
-    for root, _, names in os.walk(_local(folder)):
-        for name in filter(is_partial, names):
-            if _is_abandoned(leftover := os.path.join(root, name)):
-                _remove(leftover)
-                removed += 1
-    return removed
+    return local_store.remove_abandoned(folder) if _is_local(folder) else 0
 
 
-def list_files(folder: str, below: str = "") -> Iterator[Entry]:
-    """Yields every file below ``folder/below``, unfinished ones too; symbolic links are listed, never followed.
+def list_files(folder: str, prefix: str = "") -> Iterator[Entry]:
+    """Yields the files below a folder at any depth, unfinished ones too; symbolic links are listed, never followed.
 
     Takes the memory of one folder's names locally, and of one page of the listing on ``gs://`` and ``s3://``.
 
     Args:
-      folder: names are relative to it.
-      below: the folder in it that is listed; all of it by default.
+      folder: names are relative to it; it may itself be a symbolic link.
+      prefix: how the names begin of those that are listed, such as ``runs/``; all by default.
 
     Raises:
-      StorageError: it could not be listed.
+      StorageError: they could not be listed.
     """
-    store = _store(folder)
     try:
-        yield from store.walk(folder, below)
+        yield from _store(folder).walk(folder, prefix)  # the clients try again by themselves, page by page
+    except StorageError:
+        raise
     except Exception as error:
-        place = join(folder, below) if below else folder
-        raise StorageError(f"could not list {place!r}: {type(error).__name__}: {error}") from error
+        raise StorageError(f"could not list {join(folder, prefix)!r}: {type(error).__name__}: {error}") from error
 
 
 def delete_files(folder: str, names: Sequence[str]) -> None:
@@ -334,11 +208,6 @@ def delete_files(folder: str, names: Sequence[str]) -> None:
         _retried(store, failure, lambda: store.delete(folder, names))
 
 
-def is_partial(name: str) -> bool:
-    """Says whether a file name is that of an unfinished write, perhaps of a process that was killed."""
-    return _PARTIAL_NAME.fullmatch(name) is not None
-
-
 def _retried(store: Store, failure: str, operation: Callable[[], T]) -> T:
     attempt = 1
     while True:
@@ -354,237 +223,11 @@ def _retried(store: Store, failure: str, operation: Callable[[], T]) -> T:
         attempt += 1
 
 
-class _LocalStore:
-    """Files of this machine, or of a mounted network drive.
-
-    A temporary file beside the target is written, synced, renamed and read back. Its name tells the host
-    and the process, so that what a killed process left can be told from what is being written now; see
-    ``remove_abandoned``.
-    """
-
-    def __init__(self) -> None:
-        self._made: set[str] = set()
-
-    def write(self, path: str, content: bytes, sha256: str, media_type: str) -> Outcome:
-        path = _local(path)
-        there = self.size(path)
-        if there == len(content) and hashlib.sha256(self.read(path)).hexdigest() == sha256:
-            return "kept"
-        self._replace(path, content)
-        return "written" if there is None else "replaced"
-
-    def write_if(self, path: str, content: bytes, expected: bytes | None) -> None:
-        path = _local(path)
-        folder = os.path.dirname(path)
-        self._make(folder)
-        with _locked(folder or ".", fcntl.LOCK_EX):
-            try:
-                current = self.read(path)
-            except FileNotFoundError:
-                current = None
-            if current == content:
-                return
-            if current != expected:
-                raise SupersededError(f"{path!r} holds {current!r}, not {expected!r}")
-            self._replace(path, content)
-
-    def read(self, path: str) -> bytes:
-        with open(_local(path), "rb") as file:
-            return file.read()
-
-    def size(self, path: str) -> int | None:
-        try:
-            return os.stat(_local(path)).st_size
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-
-    def names(self, folder: str) -> list[str]:
-        try:
-            with os.scandir(_local(folder)) as entries:
-                return [entry.name for entry in entries if entry.is_file()]
-        except FileNotFoundError:
-            return []
-
-    def version(self, path: str) -> str | None:
-        try:
-            return _local_version(os.stat(_local(path)))
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-
-    def below(self, prefix: str) -> Iterator[Listed]:
-        pending = [_local(prefix)]
-        while pending:
-            try:
-                with os.scandir(pending.pop()) as entries:
-                    for entry in entries:
-                        if entry.is_dir(follow_symlinks=False):
-                            pending.append(entry.path)
-                        elif entry.is_file():
-                            found = entry.stat()
-                            yield Listed(entry.path, found.st_size, _local_version(found))
-            except FileNotFoundError:  # there is none, or it went while its neighbours were listed
-                continue
-
-    def remove(self, path: str) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(_local(path))
-
-    def walk(self, folder: str, below: str) -> Iterator[Entry]:
-        folder = _local(folder)
-        pending = [below]
-        while pending:
-            place = pending.pop()
-            path = os.path.join(folder, place)
-            if place and os.path.islink(path):
-                yield Entry(place, 0, os.lstat(path).st_mtime, plain=False)
-                continue
-            try:
-                with os.scandir(path or ".") as found:
-                    entries = sorted(found, key=lambda entry: entry.name)
-            except FileNotFoundError:
-                continue
-            folders = []
-            for entry in entries:
-                name = posixpath.join(place, entry.name)
-                if entry.is_dir(follow_symlinks=False):
-                    folders.append(name)
-                    continue
-                try:
-                    seen = entry.stat(follow_symlinks=False)
-                except FileNotFoundError:  # renamed or removed since
-                    continue
-                yield Entry(name, seen.st_size, seen.st_mtime, plain=stat.S_ISREG(seen.st_mode))
-            pending.extend(reversed(folders))
-
-    def delete(self, folder: str, names: Sequence[str]) -> None:
-        folder = _local(folder)
-        root = os.path.realpath(folder)
-        parents: dict[str, bool] = {}  # folder: whether it is what it seems to be
-        for name in names:
-            parent = posixpath.dirname(name)
-            if parent not in parents:
-                parents[parent] = os.path.realpath(os.path.join(root, parent)) == os.path.normpath(
-                    os.path.join(root, parent)
-                )
-                if not parents[parent]:
-                    _LOGGER.warning("%s is reached through a symbolic link and was left.", os.path.join(folder, name))
-            if parents[parent]:
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(os.path.join(root, name))
-        for parent in parents:
-            while posixpath.dirname(parent):  # the first level stays: runs lock it
-                try:
-                    os.rmdir(os.path.join(root, parent))
-                except OSError:  # not empty, or gone
-                    break
-                parent = posixpath.dirname(parent)
-
-    def is_transient(self, error: Exception) -> bool:
-        return isinstance(error, OSError) and error.errno in _TRANSIENT_ERRNOS
-
-    def _replace(self, path: str, content: bytes) -> None:
-        folder = os.path.dirname(path)
-        self._make(folder)
-        temporary = os.path.join(folder, f".{_host()}-{os.getpid()}-{secrets.token_hex(4)}.partial")
-        try:
-            with open(temporary, "xb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-            _sync_folder(folder)
-            stored = self.read(path)
-        except FileNotFoundError as error:
-            self._made.discard(folder)  # perhaps it is gone: the next attempt makes it again
-            _remove(temporary)
-            raise MismatchError(f"{path!r} vanished while it was being written") from error
-        except BaseException:
-            _remove(temporary)
-            raise
-        if stored != content:
-            _remove(temporary)  # still there, if the rename was none
-            raise MismatchError(
-                f"{len(content)} bytes were written to {path!r}, but {len(stored)} other bytes were read back"
-            )
-
-    def _make(self, folder: str) -> None:
-        if folder and folder not in self._made:
-            os.makedirs(folder, exist_ok=True)
-            self._made.add(folder)
-
-
-@contextlib.contextmanager
-def _locked(folder: str, how: int) -> Iterator[None]:
-    """Holds a lock on a folder itself, so that no lock file is left behind."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(descriptor, how)
-        except BlockingIOError as error:
-            raise BusyError(f"another process of this machine is at work on {folder!r}") from error
-        except OSError as error:
-            if error.errno not in _UNLOCKABLE_ERRNOS:
-                raise
-            _LOGGER.warning("%s cannot be locked: %s. Let one run at a time write to it.", folder, error)
-        yield
-    finally:
-        os.close(descriptor)  # and the lock with it
-
-
-def _host() -> str:
-    return "".join(c if c.isalnum() else "_" for c in socket.gethostname())[:40]
-
-
-def _is_abandoned(partial: str) -> bool:
-    host, pid, _ = os.path.basename(partial).rsplit("-", 2)
-    try:
-        if time.time() - os.stat(partial).st_mtime > _PARTIAL_MAX_AGE:
-            return True
-        if host == f".{_host()}":
-            os.kill(int(pid), 0)  # signal 0 only asks whether the process is there
-    except ProcessLookupError:
-        return True
-    except (FileNotFoundError, PermissionError):  # finished meanwhile; or a live process of another user
-        return False
-    return False
-
-
-def _remove(path: str) -> None:
-    try:
-        os.unlink(path)
-    except OSError as error:
-        if error.errno != errno.ENOENT:
-            _LOGGER.warning("could not remove the temporary file %s: %s", path, error)
-
-
-def _sync_folder(folder: str) -> None:
-    """Makes a rename survive a power cut; not every file system can, and that is no error."""
-    try:
-        descriptor = os.open(folder or ".", os.O_RDONLY)
-    except OSError:
-        return
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES):
-            raise
-    finally:
-        os.close(descriptor)
-
-
-def _local_version(found: os.stat_result) -> str:
-    return f"{found.st_size}:{found.st_mtime_ns}"
-
-
-def _local(path: str) -> str:
-    return path.removeprefix("file://")
-
-
 def _is_local(path: str) -> bool:
     return FileSystems.get_scheme(path) in (None, "file")
 
 
-_LOCAL_STORE = _LocalStore()
+_LOCAL_STORE = local_store.LocalStore()
 
 
 def _store(path: str) -> Store:

@@ -41,7 +41,7 @@ class Fetched:
     Attributes:
       content: the file's bytes, or None where they are those of the version that is known already.
       version: changes with the bytes: the ETag or the time of change of a web server, else as
-        ``pipeline.sinks.storage.Listed`` has it; None where nothing of the kind is told.
+        ``pipeline.sinks.storage.Entry`` has it; None where nothing of the kind is told.
     """
 
     content: bytes | None

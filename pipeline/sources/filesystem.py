@@ -7,10 +7,9 @@ import os
 import re
 import stat
 import urllib.parse
-from collections.abc import Iterator
 from typing import BinaryIO
 
-from apache_beam.io.filesystem import BeamIOError, CompressionTypes, FileSystem
+from apache_beam.io.filesystem import BeamIOError, CompressionTypes, FileMetadata, FileSystem
 from apache_beam.io.filesystems import FileSystems
 
 from pipeline.sinks import storage
@@ -28,13 +27,13 @@ class FoundFile:
       uri: path or URI that ``open_file`` takes.
       relative: its path below the folder that was searched, with forward slashes.
       size: bytes.
-      version: changes with its bytes, as ``pipeline.sinks.storage.Listed`` has it.
+      version: changes with its bytes, as ``pipeline.sinks.storage.Entry`` has it; None where it is not known.
     """
 
     uri: str
     relative: str
     size: int
-    version: str
+    version: str | None
 
 
 def scheme_of(uri: str) -> str:
@@ -148,9 +147,9 @@ def _walk(folder: str, root: str) -> list[FoundFile]:
 
 def _found(path: str, root: str) -> FoundFile:
     try:
-        size, version = os.stat(path).st_size, storage.file_version(path) or ""
+        size, version = os.stat(path).st_size, storage.file_version(path)
     except (OSError, storage.StorageError):  # a link that leads nowhere, or a file just gone: reading it will say so
-        size, version = 0, ""
+        size, version = 0, None
     relative = os.path.relpath(path, root or ".").replace(os.sep, "/")
     return FoundFile(address_of_path(path), relative, size, version)
 
@@ -161,29 +160,36 @@ def _is_bucket(path: str) -> bool:
 
 
 def _match(pattern: str, root: str) -> list[FoundFile]:
-    files = []
-    for found in _matching(pattern):
-        relative = found.path.removeprefix(root)
-        if not relative.endswith("/"):  # object stores have empty objects that stand for folders
-            files.append(FoundFile(found.path, relative, found.size, found.version))
+    """Lists the files whose paths match, all of which begin with ``root``."""
+    if scheme_of(pattern) in ("gs", "s3"):
+        files = _match_objects(pattern, root)
+    else:
+        files = [
+            FoundFile(found.path, found.path.removeprefix(root), found.size_in_bytes, None)
+            for found in _matched_by_beam(pattern)
+        ]
+    # Object stores have empty objects that stand for folders.
+    files = [file for file in files if file.relative and not file.relative.endswith("/")]
     return sorted(files, key=lambda file: file.relative)
 
 
-def _matching(pattern: str) -> Iterator[storage.Listed]:
-    """Lists the files whose paths match; of object stores by the clients themselves, as Beam knows no versions."""
-    if scheme_of(pattern) in ("gs", "s3"):
-        regex = re.compile(FileSystems.get_filesystem(pattern).translate_pattern(pattern))
-        try:
-            for found in storage.list_below(_GLOB_CHARACTERS.split(pattern, maxsplit=1)[0]):
-                if regex.match(found.path):
-                    yield found
-        except storage.StorageError as error:
-            raise OSError(str(error)) from error
-        return
+def _match_objects(pattern: str, root: str) -> list[FoundFile]:
+    """Lists objects by the clients themselves, as Beam knows no versions."""
+    regex = re.compile(FileSystems.get_filesystem(pattern).translate_pattern(pattern))
+    begins = _GLOB_CHARACTERS.split(pattern, maxsplit=1)[0].removeprefix(root)
     try:
-        matched = FileSystems.match([pattern])[0].metadata_list
+        return [
+            FoundFile(root + found.name, found.name, found.size, found.version)
+            for found in storage.list_files(root, begins)
+            if regex.match(root + found.name)
+        ]
+    except storage.StorageError as error:
+        raise OSError(str(error)) from error
+
+
+def _matched_by_beam(pattern: str) -> list[FileMetadata]:
+    try:
+        return FileSystems.match([pattern])[0].metadata_list
     except BeamIOError as error:  # its text is a dict of the causes
         causes = "; ".join(f"{type(cause).__name__}: {cause}" for cause in error.exception_details.values())
         raise OSError(causes or str(error)) from error
-    for metadata in matched:
-        yield storage.Listed(metadata.path, metadata.size_in_bytes, storage.file_version(metadata.path) or "")

@@ -74,7 +74,7 @@ class Source:
 
     def _parquet_items(self, file: FoundFile) -> list[WorkItem]:
         items, first_row = [], 0
-        version = f"{file.version}#{self.options.image_column}"
+        version = None if file.version is None else f"{file.version}#{self.options.image_column}"
         try:
             with open_parquet(file.uri) as parquet:
                 for group in range(parquet.num_row_groups):

@@ -60,9 +60,9 @@ def _peak():
 def _measure(place, photos):
     listing = storage.list_files
 
-    def made_up(folder, below=""):
-        if below != "assets":
-            yield from listing(folder, below)
+    def made_up(folder, prefix=""):
+        if prefix != "assets/":
+            yield from listing(folder, prefix)
             return
         for photo in range(photos):
             for version in (0, 1) if photo % 10 == 0 else (0,):

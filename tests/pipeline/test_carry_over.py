@@ -5,14 +5,15 @@ from apache_beam.testing.util import assert_that, equal_to
 
 from pipeline.carry_over import CarryOver, PreviousPictures, carry_over
 from pipeline.records import KnownPhoto, Photo
-from pipeline.sinks.tables import CarriedRows, shard_of
-from tests.pipeline.test_refresh import _CONFIG, _MODEL, _RUN, _SHA, row, store_run
+from pipeline.sinks.carried import CarriedRows
+from pipeline.sinks.tables import shard_of
+from tests.pipeline.previous_run import CONFIG, MODEL, RUN, SHA, row, store_run
 
-KNOWN = KnownPhoto("catalogue/run/part-00000-of-00001.parquet", 7, "old/a.jpg", _SHA, "v1", current=True)
+KNOWN = KnownPhoto("catalogue/run/part-00000-of-00001.parquet", 7, "old/a.jpg", SHA, "v1", current=True)
 
 
 def photo(photo_id="a", **changes):
-    fields = {"source_uri": "new/a.jpg", "source_sha256": _SHA, "source_version": "v2", "known": KNOWN}
+    fields = {"source_uri": "new/a.jpg", "source_sha256": SHA, "source_version": "v2", "known": KNOWN}
     return Photo(photo_id, **{**fields, "attributes": {"category": "dress"}, **changes})
 
 
@@ -30,10 +31,10 @@ def test_other_photos_are_worked_on(changes, refresh):
 
 
 def test_pictures_of_the_same_bytes_are_shared():
-    done = carry_over(photo("b", known=None), shards=3, find_pictures={_SHA: ("part", 9)}.get)
+    done = carry_over(photo("b", known=None), shards=3, find_pictures={SHA: ("part", 9)}.get)
     assert done.shard == shard_of("b", 3) and (done.part, done.positions) == ("part", (9,))
     assert done.changes["id"] == "b" and done.changes["refresh"] == "duplicate"
-    unchanged = carry_over(photo(), shards=3, find_pictures={_SHA: ("part", 9)}.get)
+    unchanged = carry_over(photo(), shards=3, find_pictures={SHA: ("part", 9)}.get)
     assert unchanged.positions == (7,)
 
 
@@ -49,17 +50,17 @@ def test_previous_pictures(tmp_path):
         row("f", source_sha256="1" * 15 + "0" * 49),
     ]  # fmt: skip
     store_run(tmp_path, rows)
-    pictures = PreviousPictures(str(tmp_path), _RUN, _CONFIG, _MODEL)
-    part, position = pictures.find(_SHA)
+    pictures = PreviousPictures(str(tmp_path), RUN, CONFIG, MODEL)
+    part, position = pictures.find(SHA)
     (tmp_path / "assets" / "mask" / "00" / "b.png").unlink()
-    second = pictures.find(_SHA)
+    second = pictures.find(SHA)
     assert (part, position) != second  # b came first while its asset was there
     assert pictures.find("2" * 64) is None  # of another model
     assert pictures.find("3" * 64) is None
     assert pictures.find("1" * 16 + "0" * 48) is None
     for name in ("c", "z"):
         (tmp_path / "assets" / "mask" / "00" / f"{name}.png").unlink()
-    assert pictures.find(_SHA) is None
+    assert pictures.find(SHA) is None
 
 
 def test_photos_are_parted_in_a_pipeline():

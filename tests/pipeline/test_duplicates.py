@@ -19,7 +19,8 @@ from pipeline.duplicates import (
     tell,
 )
 from pipeline.records import KnownPhoto, Photo, Rejection
-from pipeline.sinks.tables import CarriedRows, shard_of
+from pipeline.sinks.carried import CarriedRows
+from pipeline.sinks.tables import shard_of
 from pipeline.sources.fetch import fetch_photo
 from pipeline.sources.items import PlannedItem, SourceOptions, WorkItem
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.ledger import Ledger, LedgerError, describe_run, exit_status
-from pipeline.sinks.tables import ShardSummary
+from pipeline.sinks.write_table import ShardSummary
 
 
 def _catalogue(shard=0, shards=1, ready=0, review=0, refresh=None, assets_written=0):

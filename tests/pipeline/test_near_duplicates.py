@@ -20,7 +20,8 @@ from pipeline.near_duplicates import (
     find_near_pairs,
 )
 from pipeline.records import NEAR_DUPLICATES_KEY, NEAR_DUPLICATES_SCHEMA
-from pipeline.sinks.tables import WriteTable, read_table
+from pipeline.sinks.tables import read_table
+from pipeline.sinks.write_table import WriteTable
 
 _RUN = "20261122T223000Z-3f9a1c"
 _COLUMNS = "id source_uri source_sha256 refresh perceptual_hash perceptual_detail perceptual_colours"

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from pipeline import pruning
 from pipeline.cli import main
-from pipeline.keeping import PrunePlan, PruneRefused, Verdict, committed_runs, name_hashes, plan_prune
+from pipeline.hashing import hashes
+from pipeline.keeping import PrunePlan, PruneRefused, Verdict, committed_runs, plan_prune
 from pipeline.markers import Marker, OutputBusy, run_marker
 from pipeline.pruning import prune, prune_after_run, show
 from pipeline.records import Asset, Photo, catalogue_row, catalogue_schema
@@ -126,8 +127,8 @@ def test_nothing_of_a_kept_run_and_nothing_foreign_ever_goes(files, runs, bounds
         kept=kept,
         dropped=tuple(run for run in others if run < min(kept)),
         unfinished=tuple(run for run in others if run > min(kept)),
-        named=np.unique(name_hashes(map(_asset, named))),
-        once_named=np.unique(name_hashes(map(_asset, once - named))),
+        named=np.unique(hashes(map(_asset, named))),
+        once_named=np.unique(hashes(map(_asset, once - named))),
     )
     verdicts = plan.judge(files, cutoff)
     assert len(verdicts) == len(files)

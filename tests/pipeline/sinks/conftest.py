@@ -4,7 +4,13 @@ import pytest
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from pipeline.sinks import storage
 from tests import emulators
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch):
+    monkeypatch.setattr(storage, "_FIRST_PAUSE", 0.001)
 
 
 @pytest.fixture(scope="module")

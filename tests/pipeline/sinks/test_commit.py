@@ -10,7 +10,7 @@ from apache_beam.testing.util import assert_that, equal_to
 from pipeline.ledger import Ledger, LedgerError
 from pipeline.sinks import storage
 from pipeline.sinks.commit import Commit, CommitConflict, SumStages, commit_run, committed_run
-from pipeline.sinks.tables import ShardSummary
+from pipeline.sinks.write_table import ShardSummary
 
 _FIRST, _SECOND, _THIRD = (f"2026112{day}T223000Z-00000{day}" for day in (1, 2, 3))
 _BALANCED = Ledger(read=2, ready=2, assets_written=4)

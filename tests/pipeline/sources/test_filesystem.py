@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from apache_beam.io.localfilesystem import LocalFileSystem
 
 from pipeline.sources.filesystem import exists, find_files, open_file, resolve, scheme_of
 
@@ -31,6 +32,54 @@ def test_folders_globs_and_single_files(store):
         assert stream.read() == b"3.jpg"
     assert exists(found.uri)
     assert not exists(folder + "/b/9.png")
+
+
+@pytest.mark.parametrize("store", ["s3", "gs"], indirect=True)
+def test_objects_are_found_by_their_keys_as_they_are(store):
+    folder, put = store
+    for name in ("b/", "b//1.png", "b/2.png", "b2.png"):  # the first is what consoles make for an empty folder
+        put(name, b"x")
+    assert names(folder + "/b") == ["/1.png", "2.png"]
+    assert names(folder + "/b//*.png") == ["1.png"]
+    assert names(folder + "/b*.png") == ["b2.png"]
+    (found,) = find_files(folder + "/b//1.png")
+    assert found.uri == folder + "/b//1.png" and found.version
+    with pytest.raises(OSError, match="names no bucket"):
+        names(f"{folder.partition(':')[0]}://buck*/b.png")
+
+
+class _ElsewhereFileSystem(LocalFileSystem):
+    """Files of this machine under another scheme, as those of any file system that only Beam knows."""
+
+    @classmethod
+    def scheme(cls):
+        return "elsewhere"
+
+    def match(self, patterns, limits=None):
+        found = super().match([_without_scheme(pattern) for pattern in patterns], limits)
+        for result in found:
+            for metadata in result.metadata_list:
+                metadata.path = f"elsewhere://{metadata.path}"
+        return found
+
+    def exists(self, path):
+        return super().exists(_without_scheme(path))
+
+    def open(self, path, *args, **options):
+        return super().open(_without_scheme(path), *args, **options)
+
+
+def _without_scheme(path):
+    return path.removeprefix("elsewhere://")
+
+
+def test_file_systems_that_only_beam_knows(tmp_path):
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "1.png").write_bytes(b"one")
+    (found,) = find_files(f"elsewhere://{tmp_path}/")
+    assert (found.relative, found.size, found.version) == ("b/1.png", 3, None)
+    with open_file(found.uri) as stream:
+        assert stream.read() == b"one"
 
 
 @pytest.mark.parametrize("scheme", ["s3", "gs"])
