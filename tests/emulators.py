@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 
 _KEYS = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing", "region_name": "us-east-1"}
@@ -41,6 +42,15 @@ def s3_flags(endpoint: str) -> dict[str, str]:
 def s3_options(endpoint: str) -> PipelineOptions:
     """Returns Beam's options for an S3 server at this address."""
     return PipelineOptions.from_dictionary(s3_flags(endpoint))
+
+
+@contextlib.contextmanager
+def file_systems(options: PipelineOptions) -> Iterator[None]:
+    """Sets FileSystems up with these options while the body runs, as a pipeline does."""
+    before = FileSystems._pipeline_options
+    FileSystems.set_options(options)
+    yield
+    FileSystems.set_options(before)
 
 
 @contextlib.contextmanager

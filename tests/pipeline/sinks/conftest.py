@@ -1,7 +1,6 @@
 """Object stores to write to: servers on this machine that speak the services' protocols."""
 
 import pytest
-from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipeline.sinks import storage
@@ -33,8 +32,5 @@ def output(request, tmp_path):
     if request.param == "local":
         yield str(tmp_path / "out")
         return
-    options = request.getfixturevalue(f"{request.param}_options")
-    before = FileSystems._pipeline_options
-    FileSystems.set_options(options)
-    yield f"{request.param}://shop/{tmp_path.name}/out"
-    FileSystems.set_options(before)
+    with emulators.file_systems(request.getfixturevalue(f"{request.param}_options")):
+        yield f"{request.param}://shop/{tmp_path.name}/out"

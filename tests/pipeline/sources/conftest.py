@@ -2,7 +2,6 @@
 
 import pytest
 from apache_beam.internal.gcp import auth
-from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from tests import emulators
@@ -43,7 +42,5 @@ def store(request, tmp_path):
         else:
             client.bucket("feed").blob(key).upload_from_string(content)
 
-    before = FileSystems._pipeline_options
-    FileSystems.set_options(options)
-    yield f"{request.param}://feed/{tmp_path.name}", put
-    FileSystems.set_options(before)
+    with emulators.file_systems(options):
+        yield f"{request.param}://feed/{tmp_path.name}", put
