@@ -231,7 +231,7 @@ class GcsStore:
                 content, content_type="text/plain", if_generation_match=generation, checksum="md5", timeout=_TIMEOUT
             )
         except exceptions.PreconditionFailed as error:
-            if self.read(path) == content:
+            if self.size(path) == len(content) and self.read(path) == content:
                 return  # ours: the reply to a first attempt was lost
             raise SupersededError(f"{path!r} was written by somebody else at the same moment") from error
 
