@@ -17,6 +17,7 @@ import numpy as np
 
 from transforms.colour import LUMINANCE, decode_srgb8
 from transforms.illuminant import tint
+from transforms.quantiles import median, quantile
 from transforms.shrinking import shrink
 
 _SIDE = 96  # pixels; medians need no more, and averaging takes the noise out of them
@@ -27,7 +28,8 @@ _SHADOW = 0.85  # of the ground's median luminance: darker is shadow, which take
 _FEW = 16
 _NEARER = 0.06  # in the logarithms of ``tint``: by so much less tinted than the backdrop
 _BRIGHT, _VISIBLE = 0.9, 0.2  # of the backdrop's luminance
-_WHITE_PERCENTILE = 99.5
+_WHITE_SHARE = 0.995
+_LINEAR = decode_srgb8(np.arange(256, dtype=np.uint8)).astype(np.float32)
 
 
 class _Evidence(NamedTuple):
@@ -102,14 +104,14 @@ def measure_backdrop(image: np.ndarray, alpha: np.ndarray, least_share: float = 
     reach = 2 * max(1, round(_DISTANCE * max(size))) + 1
     near = cv2.dilate((alpha > _GROUND).astype(np.uint8), np.ones((reach, reach), np.uint8)) > 0
     unclipped = cv2.inRange(image, (_BLACK + 1,) * 3, (_CLIPPED - 1,) * 3) > 0
-    linear = decode_srgb8(image).astype(np.float32)
+    linear = _LINEAR.take(image)
     usable = ~near & unclipped
     found = Backdrop(linear, alpha > _PRODUCT, unclipped, float(usable.mean()))
     ground = linear[usable]
     if len(ground) < max(_FEW, least_share * alpha.size):
         return found
     light = ground @ LUMINANCE.astype(np.float32)
-    colour = _midmean(ground[light >= _SHADOW * np.median(light)])
+    colour = _midmean(ground[light >= _SHADOW * median(light)])
     warmth, greenness = (float(part) for part in tint(colour))
     warmths, greens = tint(ground)
     logarithms = np.log(np.maximum(light, 1e-4))
@@ -122,8 +124,7 @@ def measure_backdrop(image: np.ndarray, alpha: np.ndarray, least_share: float = 
         chroma_spread=max(spreads[:2]),
         light_spread=spreads[2],
     )
-    shading = np.cov(logarithms, _along(found, warmths, greens))
-    slope = float(np.clip(shading[0, 1] / max(shading[0, 0], 1e-4), -2, 2))
+    slope = min(max(_slope(logarithms, _along(found, warmths, greens)), -2.0), 2.0)
     evidence = _frame_evidence(found, near) | {"patchy": spreads[0], "uneven": spreads[2], "shading": slope}
     return dataclasses.replace(found, evidence=evidence, belief=_belief(found, evidence))
 
@@ -153,7 +154,7 @@ def _frame_evidence(backdrop: Backdrop, near: np.ndarray) -> dict[str, float]:
         "across": abs(backdrop.greenness),
         "whiter": share_nearer(valid & (light > _BRIGHT * level)),
         "product_whiter": share_nearer(valid & near & (light > _VISIBLE * level)),
-        "white_patch": beyond(np.percentile(_by_channel(linear[valid]), _WHITE_PERCENTILE, axis=1)),
+        "white_patch": beyond(np.array([quantile(channel, _WHITE_SHARE) for channel in _by_channel(linear[valid])])),
         "product": beyond(product.mean(axis=0)) if len(product) else 0.0,
     }
 
@@ -169,9 +170,10 @@ def _belief(backdrop: Backdrop, evidence: dict[str, float]) -> float:
 
 def _midmean(colours: np.ndarray) -> np.ndarray:
     """Returns the mean of the middle half of each channel, (3,): as robust as the median, without its 8-bit steps."""
-    ordered = np.sort(_by_channel(colours), axis=1)
     quarter = len(colours) // 4
-    return ordered[:, quarter : len(colours) - quarter].mean(axis=1, dtype=np.float64)
+    last = len(colours) - quarter
+    ordered = np.partition(_by_channel(colours), (quarter, last - 1), axis=1)
+    return ordered[:, quarter:last].mean(axis=1, dtype=np.float64)
 
 
 def _by_channel(colours: np.ndarray) -> np.ndarray:
@@ -179,5 +181,11 @@ def _by_channel(colours: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(colours.T)
 
 
+def _slope(x: np.ndarray, y: np.ndarray) -> float:
+    """Returns how much y grows with x, by least squares; of an x that hardly varies, less."""
+    x, y = x - x.mean(), y - y.mean()
+    return float(x @ y) / max(float(x @ x), 1e-4 * (len(x) - 1))
+
+
 def _spread(values: np.ndarray) -> float:
-    return float(np.median(np.abs(values - np.median(values))))
+    return median(np.abs(values - median(values)))

@@ -158,7 +158,8 @@ def ground_errors(image: np.ndarray, alpha: np.ndarray, background: Sequence[int
       The largest difference of a channel on ground: in squares without any product, and in those with some. 0
       where there is no ground.
     """
-    off = cv2.absdiff(image, (*background, 0))  # type: ignore[call-overload]  # a colour serves too
+    white = set(background) == {255}
+    off = cv2.bitwise_not(image) if white else cv2.absdiff(image, (*background, 0))  # type: ignore[call-overload]
     empty = (alpha == 0).view(np.uint8)
     if block == 1:
         return _largest(off, empty), 0

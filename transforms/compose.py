@@ -43,6 +43,7 @@ _CONTACT = 0.01
 _CONTACT_PIXELS = 3
 # The smallest product, longest side against the photo's, that a reduced decode must not make softer.
 _SMALLEST_SHARP_PRODUCT = 0.4
+_KERNEL = 2  # pixels that a cubic kernel reads on either side
 _BAND_ROWS = 64
 # The matte of such a photo is not to be trusted with the product's axis.
 _NOT_TURNED = frozenset(
@@ -231,18 +232,40 @@ def _draw(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns the canvas with the product, and the product's matte on it."""
     factor_x, factor_y = placed.width / box.width, placed.height / box.height
-    crop_x, x, width = _extend(alpha.shape[1], box.x, box.width, placed.x, factor_x, profile.width, cut.left, cut.right)
-    crop_y, y, height = _extend(
-        alpha.shape[0], box.y, box.height, placed.y, factor_y, profile.height, cut.top, cut.bottom
+    # beyond what is at all soft nothing has to be drawn, but for a shadow of the photo's
+    drawn = alpha if shadow is None else np.ones_like(alpha)
+    left, top, across, down = cv2.boundingRect(drawn)
+    crop_x, x, width = _extend(
+        _within(left, across, alpha.shape[1]),
+        alpha.shape[1],
+        box.x,
+        box.width,
+        placed.x,
+        factor_x,
+        profile.width,
+        cut.left,
+        cut.right,
     )
-    scaled = resample(foreground[crop_y, crop_x], alpha[crop_y, crop_x], width, height)
-    inside_x, inside_y = slice(max(0, -x), profile.width - x), slice(max(0, -y), profile.height - y)
-    *premultiplied, opacity = (plane[inside_y, inside_x] for plane in scaled)
+    crop_y, y, height = _extend(
+        _within(top, down, alpha.shape[0]),
+        alpha.shape[0],
+        box.y,
+        box.height,
+        placed.y,
+        factor_y,
+        profile.height,
+        cut.top,
+        cut.bottom,
+    )
+    scaled = _scaled(foreground[crop_y, crop_x], alpha[crop_y, crop_x], width, height)
+    inside = np.s_[max(0, -y) : profile.height - y, max(0, -x) : profile.width - x]
+    scaled = scaled[inside]
     placed_x, placed_y = max(0, x), max(0, y)
+    region = np.s_[placed_y : placed_y + scaled.shape[0], placed_x : placed_x + scaled.shape[1]]
+    opacity = cv2.extractChannel(scaled, 3)
+    matte = cv2.threshold(cv2.convertScaleAbs(opacity, alpha=1 / STEPS), _HAZE - 1, 0, cv2.THRESH_TOZERO)[1]
     canvas_alpha = np.zeros((profile.height, profile.width), np.uint8)
-    region = np.s_[placed_y : placed_y + opacity.shape[0], placed_x : placed_x + opacity.shape[1]]
-    matte = cv2.convertScaleAbs(opacity, alpha=1 / STEPS)
-    canvas_alpha[region] = cv2.threshold(matte, _HAZE - 1, 0, cv2.THRESH_TOZERO)[1]
+    canvas_alpha[region] = matte
 
     image = paint_ground(profile).copy()
     match profile.shadow:
@@ -252,22 +275,35 @@ def _draw(
             _shade(image, drop_shadow(canvas_alpha))
         case "kept" if shadow is not None:
             taken = cv2.resize(shadow[crop_y, crop_x], (width, height), interpolation=cv2.INTER_LINEAR)
-            _shade(image[region], _faded(taken, cut)[inside_y, inside_x])
-    for rows in _bands(opacity.shape[0]):
-        under = image[region][rows]
-        ground = OPAQUE - opacity[rows]
-        if profile.has_plain_ground and set(profile.background) == {255}:
-            showing = [ground] * 3
-        else:
-            showing = [cv2.multiply(plane, ground, scale=1 / 255, dtype=cv2.CV_16U) for plane in cv2.split(under)]
-        composite = cv2.merge(
-            [
-                cv2.convertScaleAbs(cv2.add(plane[rows], shown), alpha=1 / STEPS)
-                for plane, shown in zip(premultiplied, showing, strict=True)
-            ]
-        )
-        under[...] = cv2.copyTo(composite, canvas_alpha[region][rows], under)
+            _shade(image[region], _faded(taken, cut)[inside])
+    under, colours = image[region], cv2.convertScaleAbs(scaled, alpha=1 / STEPS)
+    # most of a product is opaque: only what is not has to be weighed with the ground
+    soft = np.flatnonzero((matte != 0) & (opacity != OPAQUE))
+    if len(soft):
+        shown = np.ascontiguousarray(scaled).reshape(-1, 4).take(soft, axis=0)
+        done = _over(shown, under.reshape(-1, 3).take(soft, axis=0))
+        colours.view(np.uint32).reshape(-1)[soft] = done.view(np.uint32).reshape(-1)  # four bytes at once
+    cv2.copyTo(cv2.cvtColor(colours, cv2.COLOR_RGBA2RGB), matte, under)
     return image, canvas_alpha
+
+
+def _over(shown: np.ndarray, ground: np.ndarray) -> np.ndarray:
+    """Composites soft pixels.
+
+    Args:
+      shown: of ``_scaled``, uint16 (n, 4).
+      ground: what lies under them, uint8 (n, 3).
+
+    Returns:
+      uint8 (n, 4), the last of which means nothing.
+    """
+    planes = np.ascontiguousarray(shown.T)
+    opacity = planes[3]
+    _clamp(list(planes[:3]), opacity)
+    showing = (OPAQUE - opacity).astype(np.uint32)
+    for plane, under in zip(planes, ground.T, strict=False):
+        plane += ((under * showing + 127) // 255).astype(np.uint16)
+    return cv2.convertScaleAbs(cv2.merge(list(planes)), alpha=1 / STEPS).reshape(-1, 4)
 
 
 def _shade(ground: np.ndarray, shadow: np.ndarray) -> None:
@@ -293,10 +329,28 @@ def _faded(shadow: np.ndarray, cut: CutSides) -> np.ndarray:
     return shadow
 
 
+def _within(start: int, size: int, frame: int) -> tuple[int, int]:
+    """Returns where something soft begins and ends along one axis of a frame, and what a kernel mixes it with."""
+    return max(0, start - _KERNEL), min(frame, start + size + _KERNEL)
+
+
+def _whole(least: int, most: int, factor: float) -> int:
+    """Returns so many pixels of the photo, a few more than ``least``, that on the canvas they are nearly whole ones."""
+    return min(range(least, min(least + 8, most) + 1), key=lambda count: abs(count * factor - round(count * factor)))
+
+
 def _extend(
-    frame: int, start: int, size: int, placed: int, factor: float, canvas: int, cut_before: bool, cut_after: bool
+    soft: tuple[int, int],
+    frame: int,
+    start: int,
+    size: int,
+    placed: int,
+    factor: float,
+    canvas: int,
+    cut_before: bool,
+    cut_after: bool,
 ) -> tuple[slice, int, int]:
-    """Widens the product's box along one axis so that its soft edges are drawn too, as far as the canvas shows them.
+    """Widens the product's box along one axis so that its soft edges, ``soft``, are drawn too, as far as the canvas shows them.
 
     On a cut side nothing is added: what lies between the box and the frame there must not become a padding.
 
@@ -304,8 +358,11 @@ def _extend(
       What to crop from the photo; where on the canvas it begins (may be negative); how long it is there.
     """
     end = placed + round(size * factor)
-    before = 0 if cut_before else min(start, math.ceil(placed / factor))
-    after = 0 if cut_after else min(frame - start - size, math.ceil((canvas - end) / factor))
+    before = 0 if cut_before else _whole(min(start - soft[0], math.ceil(placed / factor)), start, factor)
+    after = 0
+    if not cut_after:
+        space = frame - start - size
+        after = _whole(min(soft[1] - start - size, math.ceil((canvas - end) / factor)), space, factor)
     begin = placed - round(before * factor)
     return slice(start - before, start + size + after), begin, end + round(after * factor) - begin
 
@@ -328,16 +385,28 @@ def resample(
       Premultiplied R, G and B, and alpha, uint16 (height, width) each in steps of ``1 / STEPS`` of an 8-bit level, with
       0 <= colour <= alpha <= ``OPAQUE``.
     """
-    shrinks = width <= alpha.shape[1] and height <= alpha.shape[0]
-    colours = cv2.cvtColor(foreground, cv2.COLOR_RGB2RGBA)
-    # 16 bits with room above: exact for opaque pixels, at half the memory of floats
-    scaled = cv2.multiply(colours, cv2.merge([alpha] * 4), scale=STEPS / 255, dtype=cv2.CV_16U)
-    scaled = cv2.resize(scaled, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
-    red, green, blue, opacity = (np.asarray(plane) for plane in cv2.split(scaled))
-    if not shrinks:
+    red, green, blue, opacity = (np.asarray(plane) for plane in cv2.split(_scaled(foreground, alpha, width, height)))
+    if not _shrinks(alpha, width, height):
         for rows in _bands(height):
             _clamp([red[rows], green[rows], blue[rows]], opacity[rows])
     return red, green, blue, opacity
+
+
+def _shrinks(alpha: np.ndarray, width: int, height: int) -> bool:
+    return width <= alpha.shape[1] and height <= alpha.shape[0]
+
+
+def _scaled(foreground: np.ndarray, alpha: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Scales a cut-out as ``resample`` does, but for clamping it.
+
+    Returns:
+      Premultiplied R, G and B, and alpha, uint16 (height, width, 4) in steps of ``1 / STEPS`` of an 8-bit level.
+    """
+    interpolation = cv2.INTER_AREA if _shrinks(alpha, width, height) else cv2.INTER_CUBIC
+    colours = cv2.cvtColor(foreground, cv2.COLOR_RGB2RGBA)
+    # 16 bits with room above: exact for opaque pixels, at half the memory of floats
+    premultiplied = cv2.multiply(colours, cv2.merge([alpha] * 4), scale=STEPS / 255, dtype=cv2.CV_16U)
+    return np.asarray(cv2.resize(premultiplied, (width, height), interpolation=interpolation))
 
 
 def _clamp(premultiplied: list[np.ndarray], opacity: np.ndarray) -> None:

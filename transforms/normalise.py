@@ -19,6 +19,7 @@ import numpy as np
 from transforms.backdrop import Backdrop, measure_backdrop
 from transforms.colour import LUMINANCE, ciede2000, decode_srgb8, linear_to_srgb, srgb8_to_lab
 from transforms.matte import is_meaningful
+from transforms.quantiles import quantile
 from transforms.stage import PhotoStage
 
 _SHIFT_SAMPLES = 1024
@@ -163,12 +164,12 @@ def _bounded_gains(backdrop: Backdrop, colour: np.ndarray, limits: NormaliseLimi
     gains = (colour @ LUMINANCE) / colour
     if gains.min() < limits.gain_low or gains.max() > limits.gain_high:
         return _abstain(Abstention.COLOURED_BACKDROP, colour)
-    brightest = np.percentile((backdrop.linear * gains).max(axis=-1), 99)
+    brightest = quantile((backdrop.linear * gains).max(axis=-1), 0.99)
     exposure = float(np.clip(limits.dim_highlight / max(brightest, 1e-4), 1.0, limits.most_lift))
 
     own = backdrop.linear[backdrop.product]
     already_clipped = np.mean(own.max(axis=-1) > limits.clip_level)
-    level = np.quantile((own * gains).max(axis=-1), 1 - min(1.0, already_clipped + limits.clip_share))
+    level = quantile((own * gains).max(axis=-1), 1 - min(1.0, already_clipped + limits.clip_share))
     if level * exposure > limits.clip_level:
         exposure = float(limits.clip_level / level)
         if exposure < limits.most_dimming:

@@ -16,6 +16,7 @@ import numpy as np
 
 from transforms.colour import LUMINANCE, decode_srgb8, srgb8_to_lab
 from transforms.matte import is_meaningful
+from transforms.quantiles import median, quantile
 from transforms.reasons import ReviewReason
 from transforms.shrinking import shrink
 from transforms.stage import PhotoStage
@@ -26,7 +27,7 @@ _SMOOTHING = 0.7  # sigma that keeps single pixels of noise from being edges
 _REBLUR = 1.0  # sigma by which a picture is blurred again
 _STRONGEST = 0.1  # share of the edges that is measured: weak ones are folds and noise
 _LEAST_EDGES = 64  # of a direction; with fewer, chance decides
-_SHARPEST = 25  # per cent of those that may be sharper than the measure
+_SHARPEST = 0.25  # of those that may be sharper than the measure
 _GLANCE_SIDE = 160  # pixels: exposure and parts need no more
 _LINEAR = decode_srgb8(np.arange(256, dtype=np.uint8)).astype(np.float32)
 _WHITE, _BLACK = 252, 5  # code values from which and to which a pixel has nothing to tell; JPEG moves both by a few
@@ -126,13 +127,15 @@ def measure_blur(image: np.ndarray, alpha: np.ndarray) -> float | None:
     grey = cv2.GaussianBlur(grey.astype(np.float32), (0, 0), _SMOOTHING)
     across, down, gradient = _gradient(grey)
     again = _gradient(cv2.GaussianBlur(grey, (0, 0), _REBLUR))[2]
-    near = cv2.dilate((solid >= 128).view(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    near = cv2.dilate(cv2.compare(solid, 128, cv2.CMP_GE), np.ones((5, 5), np.uint8))  # type: ignore[call-overload]
     # an edge is where the gradient is largest along its own direction, or nearly along it
-    steep = np.abs(across) >= np.abs(down)
+    steep = cv2.compare(cv2.absdiff(across, 0), cv2.absdiff(down, 0), cv2.CMP_GE)  # type: ignore[call-overload]
+    strong = cv2.bitwise_and(near, cv2.compare(gradient, 1, cv2.CMP_GT))  # type: ignore[call-overload]
     widths = []
-    for direction, span in ((steep, (1, 3)), (~steep, (3, 1))):
-        edges = direction & near & (gradient > 1) & (gradient >= cv2.dilate(gradient, np.ones(span, np.uint8)))
-        if (width_of := _edge_width(gradient[edges], again[edges])) is not None:
+    for direction, span in ((steep, (1, 3)), (cv2.bitwise_not(steep), (3, 1))):
+        ridge = cv2.compare(gradient, cv2.dilate(gradient, np.ones(span, np.uint8)), cv2.CMP_GE)
+        edges = np.flatnonzero(cv2.bitwise_and(cv2.bitwise_and(direction, strong), ridge))
+        if (width_of := _edge_width(gradient.take(edges), again.take(edges))) is not None:
             widths.append(width_of)
     return max(widths, default=None)
 
@@ -150,7 +153,7 @@ def _edge_width(strength: np.ndarray, left: np.ndarray) -> float | None:
     strongest = np.argpartition(strength, -count)[-count:]
     ratio = strength[strongest] / np.maximum(left[strongest], 1e-3)
     variance = _REBLUR**2 / np.maximum(ratio**2 - 1, 1e-3) - _SMOOTHING**2
-    return float(np.sqrt(max(0.0, np.percentile(variance, _SHARPEST))))
+    return float(np.sqrt(max(0.0, quantile(variance, _SHARPEST))))
 
 
 def _gradient(grey: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -174,21 +177,28 @@ def measure_exposure(image: np.ndarray, alpha: np.ndarray) -> Measurements:
     # every so many pixels rather than a shrunk picture: averages hide what is clipped
     image, alpha = np.ascontiguousarray(image[::step, ::step]), alpha[::step, ::step]
     red, green, blue = cv2.split(image)
-    highlight = float(np.percentile(_LINEAR[cv2.max(cv2.max(red, green), blue)], 99))
-    white = cv2.inRange(image, (_WHITE,) * 3, (255,) * 3) > 0
-    product, ground = alpha > 230, alpha < 26
-    measured = Measurements(highlight=highlight, white_ground=float(white[ground].mean()) if ground.any() else None)
-    if not product.any():
+    highlight = quantile(_LINEAR.take(cv2.max(cv2.max(red, green), blue)), 0.99)
+    white = cv2.inRange(image, (_WHITE,) * 3, (255,) * 3)
+    product, ground = cv2.inRange(alpha, 231, 255), cv2.inRange(alpha, 0, 25)
+    measured = Measurements(highlight=highlight, white_ground=_share(white, ground))
+    pixels = np.flatnonzero(product)
+    if not len(pixels):
         return measured
-    unclipped = cv2.inRange(image, (0,) * 3, (_WHITE - 1,) * 3) > 0
-    black = cv2.inRange(image, (0,) * 3, (_BLACK,) * 3) > 0
+    unclipped = cv2.inRange(image, (0,) * 3, (_WHITE - 1,) * 3)
+    linear = _LINEAR.take(image.reshape(-1, 3).take(pixels, axis=0))
     return dataclasses.replace(
         measured,
-        clipped=float(1 - unclipped[product].mean()),
-        burnt=float(white[product].mean()),
-        crushed=float(black[product].mean()),
-        luminance=float(np.median(_LINEAR[image[product]] @ LUMINANCE.astype(np.float32))),
+        clipped=_share(cv2.bitwise_not(unclipped), product),
+        burnt=_share(white, product),
+        crushed=_share(cv2.inRange(image, (0,) * 3, (_BLACK,) * 3), product),
+        luminance=median(linear @ LUMINANCE.astype(np.float32)),
     )
+
+
+def _share(among: np.ndarray, mask: np.ndarray) -> float | None:
+    """Returns what share of a mask's pixels another holds, both uint8 (h, w), 0 or not; None for an empty mask."""
+    count = cv2.countNonZero(mask)
+    return cv2.countNonZero(cv2.bitwise_and(among, mask)) / count if count else None
 
 
 def measure_parts(image: np.ndarray, alpha: np.ndarray, least: float = 0.25) -> tuple[int, float]:
