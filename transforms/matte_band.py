@@ -81,7 +81,7 @@ def _seed_thin_parts(
 
 
 def _find_specks(
-    target: np.ndarray, mask: np.ndarray, product: np.ndarray, ground: np.ndarray, reach: int
+    target: np.ndarray, mask: np.ndarray, product: np.ndarray, ground: np.ndarray, reach: int, speck: int
 ) -> list[tuple[np.ndarray, float]]:
     """Finds small islands, and small pinholes, that the coarse mask does not vouch for.
 
@@ -100,7 +100,7 @@ def _find_specks(
         if count <= 2:
             continue
         long = np.maximum(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT]) > 4 * reach
-        small = ~long & (stats[:, cv2.CC_STAT_AREA] < _SPECK * target.size)
+        small = ~long & (stats[:, cv2.CC_STAT_AREA] < speck)
         small[0] = False
         if small.any():
             small &= np.bincount(labels[sure | vouched], minlength=count) == 0
@@ -133,16 +133,26 @@ def solve_band(image: np.ndarray, mask: np.ndarray, reach: int) -> np.ndarray:
     ridges = _find_thin_parts(mask, disc)
     product = cv2.erode((prior > 0.85).view(np.uint8), disc) > 0
     ground = (cv2.erode((prior < 0.15).view(np.uint8), disc) > 0) & (ridges < 255 * _FAINT)
-    where = np.flatnonzero(~(product | ground))
     models = np.zeros((*mask.shape, 4), np.float32)
     models[..., 3] = product
-    if not len(where):
+    x, y, width, height = cv2.boundingRect((~(product | ground)).view(np.uint8))
+    if not width:
         return models
-
+    # no window around a pixel of the band reaches farther than twice the mask's error
+    rows, columns = (
+        slice(max(0, start - 2 * reach), min(start + size + 2 * reach, side))
+        for start, size, side in ((y, height, mask.shape[0]), (x, width, mask.shape[1]))
+    )
+    crop, fine = np.s_[rows, columns], np.s_[2 * rows.start : 2 * rows.stop, 2 * columns.start : 2 * columns.stop]
+    image = np.ascontiguousarray(image[fine])
+    planes = [np.ascontiguousarray(plane[crop]) for plane in (mask, prior, ridges, product, ground)]
+    where = np.flatnonzero(~(planes[3] | planes[4]))
     channels = centred(image)
-    target = _decide(image, channels, mask, prior, ridges, product, ground, where, reach)
+    target = _decide(image, channels, *planes, where, reach, int(_SPECK * mask.size))
     offset, *slopes = regress_blocks_on_colour(channels, target, 1, 3e-4, where)
-    models.reshape(-1, 4)[where] = np.stack([*slopes, offset - 0.5 * sum(slopes)], axis=1)
+    solved = np.ascontiguousarray(models[crop])
+    solved.reshape(-1, 4)[where] = np.stack([*slopes, offset - 0.5 * sum(slopes)], axis=1)
+    models[crop] = solved
     return models
 
 
@@ -156,6 +166,7 @@ def _decide(
     ground: np.ndarray,
     where: np.ndarray,
     reach: int,
+    speck: int,
 ) -> np.ndarray:
     """Decides what is product and what is ground in the fine picture: its alpha as colour tells it, float32 (2h, 2w).
 
@@ -166,6 +177,7 @@ def _decide(
       ridges: as for ``_seed_thin_parts``.
       product, ground: what is certain, bool (h, w).
       where: the rest, (n,).
+      speck: pixels below which an island is a speck.
     """
     height, width = mask.shape
     colours = Colours.of(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA))
@@ -203,5 +215,5 @@ def _decide(
     trusted, said = cv2.split(cv2.resize(doubt, size))
     fine = said + trusted * (np.clip(fine, 0, 1) - said)
     small = cv2.resize(fine, (width, height), interpolation=cv2.INTER_AREA)
-    _clear_specks(fine, _find_specks(small, mask, product, ground, reach))
+    _clear_specks(fine, _find_specks(small, mask, product, ground, reach, speck))
     return fine
