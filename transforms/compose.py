@@ -350,9 +350,16 @@ def _extend(
     cut_before: bool,
     cut_after: bool,
 ) -> tuple[slice, int, int]:
-    """Widens the product's box along one axis so that its soft edges, ``soft``, are drawn too, as far as the canvas shows them.
+    """Widens the product's box along one axis so that its soft edges are drawn too, as far as the canvas shows them.
 
     On a cut side nothing is added: what lies between the box and the frame there must not become a padding.
+
+    Args:
+      soft: where what is to be drawn begins and ends in the photo.
+      frame, start, size: the photo's length, and where the product's box begins in it and how long it is.
+      placed, factor: where on the canvas that box begins, and canvas pixels for each of the photo's.
+      canvas: its length.
+      cut_before, cut_after: whether the frame cuts the product at its beginning and at its end.
 
     Returns:
       What to crop from the photo; where on the canvas it begins (may be negative); how long it is there.

@@ -150,7 +150,7 @@ def _estimate(image: np.ndarray, alpha: np.ndarray, edge: np.ndarray) -> np.ndar
     for planes, radii in ((pyramid[fine], _WIDE), (pyramid[fine - 1], _TIGHT)):
         height, width = planes["edge"].shape
         # one pixel more, so that reading between pixels finds a colour on both sides
-        near = np.flatnonzero(cv2.dilate(planes["edge"], np.ones((3, 3), np.uint8)))
+        near = np.flatnonzero(cv2.dilate(planes["edge"], np.ones((3, 3), np.uint8)) != 0)
         for side in sides:
             if side in carried:
                 doubled = cv2.resize(carried[side], None, fx=2, fy=2)[:height, :width]
@@ -160,7 +160,7 @@ def _estimate(image: np.ndarray, alpha: np.ndarray, edge: np.ndarray) -> np.ndar
             carried[side] = np.zeros((height, width, 3), np.float32)
             carried[side].reshape(-1, 3)[near] = _carry(guess, planes[f"sure {side}"], radii, near).T
 
-    where = np.flatnonzero(edge)
+    where = np.flatnonzero(edge != 0)
     rows, columns = np.divmod(where, alpha.shape[1])
     scale = 0.5**fine
     product, ground = (sample_planes(carried[side], rows, columns, (scale, scale)) for side in ("product", "ground"))

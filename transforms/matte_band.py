@@ -81,7 +81,7 @@ def _seed_thin_parts(
 
 
 def _find_specks(
-    target: np.ndarray, mask: np.ndarray, product: np.ndarray, ground: np.ndarray, reach: int, speck: int
+    target: np.ndarray, mask: np.ndarray, product: np.ndarray, ground: np.ndarray, reach: int, speck: float
 ) -> list[tuple[np.ndarray, float]]:
     """Finds small islands, and small pinholes, that the coarse mask does not vouch for.
 
@@ -145,10 +145,12 @@ def solve_band(image: np.ndarray, mask: np.ndarray, reach: int) -> np.ndarray:
     )
     crop, fine = np.s_[rows, columns], np.s_[2 * rows.start : 2 * rows.stop, 2 * columns.start : 2 * columns.stop]
     image = np.ascontiguousarray(image[fine])
-    planes = [np.ascontiguousarray(plane[crop]) for plane in (mask, prior, ridges, product, ground)]
-    where = np.flatnonzero(~(planes[3] | planes[4]))
+    mask_here, prior, ridges, product, ground = (
+        np.ascontiguousarray(plane[crop]) for plane in (mask, prior, ridges, product, ground)
+    )
+    where = np.flatnonzero(~(product | ground))
     channels = centred(image)
-    target = _decide(image, channels, *planes, where, reach, int(_SPECK * mask.size))
+    target = _decide(image, channels, mask_here, prior, ridges, product, ground, where, reach, speck=_SPECK * mask.size)
     offset, *slopes = regress_blocks_on_colour(channels, target, 1, 3e-4, where)
     solved = np.ascontiguousarray(models[crop])
     solved.reshape(-1, 4)[where] = np.stack([*slopes, offset - 0.5 * sum(slopes)], axis=1)
@@ -166,7 +168,7 @@ def _decide(
     ground: np.ndarray,
     where: np.ndarray,
     reach: int,
-    speck: int,
+    speck: float,
 ) -> np.ndarray:
     """Decides what is product and what is ground in the fine picture: its alpha as colour tells it, float32 (2h, 2w).
 

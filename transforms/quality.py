@@ -123,7 +123,8 @@ def measure_blur(image: np.ndarray, alpha: np.ndarray) -> float | None:
     scale = _BLUR_SIDE / max(width, height)
     if scale < 1:
         size = (max(1, round(grey.shape[1] * scale)), max(1, round(grey.shape[0] * scale)))
-        grey, solid = (cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in (grey, solid))
+        grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+        solid = cv2.resize(solid, size, interpolation=cv2.INTER_LINEAR)  # only says where the product is about
     grey = cv2.GaussianBlur(grey.astype(np.float32), (0, 0), _SMOOTHING)
     across, down, gradient = _gradient(grey)
     again = _gradient(cv2.GaussianBlur(grey, (0, 0), _REBLUR))[2]
@@ -134,7 +135,7 @@ def measure_blur(image: np.ndarray, alpha: np.ndarray) -> float | None:
     widths = []
     for direction, span in ((steep, (1, 3)), (cv2.bitwise_not(steep), (3, 1))):
         ridge = cv2.compare(gradient, cv2.dilate(gradient, np.ones(span, np.uint8)), cv2.CMP_GE)
-        edges = np.flatnonzero(cv2.bitwise_and(cv2.bitwise_and(direction, strong), ridge))
+        edges = np.flatnonzero(cv2.bitwise_and(cv2.bitwise_and(direction, strong), ridge) != 0)
         if (width_of := _edge_width(gradient.take(edges), again.take(edges))) is not None:
             widths.append(width_of)
     return max(widths, default=None)
@@ -177,11 +178,11 @@ def measure_exposure(image: np.ndarray, alpha: np.ndarray) -> Measurements:
     # every so many pixels rather than a shrunk picture: averages hide what is clipped
     image, alpha = np.ascontiguousarray(image[::step, ::step]), alpha[::step, ::step]
     red, green, blue = cv2.split(image)
-    highlight = quantile(_LINEAR.take(cv2.max(cv2.max(red, green), blue)), 0.99)
+    highlight = quantile(_LINEAR[cv2.max(cv2.max(red, green), blue)], 0.99)
     white = cv2.inRange(image, (_WHITE,) * 3, (255,) * 3)
     product, ground = cv2.inRange(alpha, 231, 255), cv2.inRange(alpha, 0, 25)
     measured = Measurements(highlight=highlight, white_ground=_share(white, ground))
-    pixels = np.flatnonzero(product)
+    pixels = np.flatnonzero(product != 0)
     if not len(pixels):
         return measured
     unclipped = cv2.inRange(image, (0,) * 3, (_WHITE - 1,) * 3)

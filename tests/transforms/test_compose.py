@@ -401,3 +401,14 @@ def test_stage_keeps_a_photo_s_own_shadow_and_says_so():
     assert kept.enhancements == ("shadow",)
     assert (kept.packshot != compose_photo(photo(alpha, image=image, foreground=image), SQUARE).packshot).any()
     assert compose_photo(photo(alpha, image=image, source_alpha=alpha), profile).enhancements == ()
+
+
+def test_noise_far_from_the_product_does_not_change_how_it_is_drawn():
+    alpha = np.zeros((300, 300), np.uint8)
+    alpha[100:200, 110:190] = 255
+    noisy = alpha.copy()
+    noisy[5, 5] = 3  # below what is shown, but it widens what is scaled
+    foreground = np.full((300, 300, 3), 90, np.uint8)
+    plain, other = (compose(foreground, matte, Profile("square", 1000, 1000)) for matte in (alpha, noisy))
+    assert plain.box == other.box
+    assert np.abs(plain.image.astype(int) - other.image)[130:870, 230:770].max() == 0
