@@ -11,6 +11,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.sinks.tables import TABLES
 from tests.hostile.catalogue import ordinary_photos, write_folder, write_parquet
 from tests.hostile.names import Expected
 
@@ -88,7 +89,9 @@ def check_places(ended: Ended, above: Path) -> None:
     assert stored == named
     assert all(name.isascii() and name.isprintable() and len(name) < 120 and ".." not in name for name in named)
     assert {path.name for path in above.iterdir()} == {"in", "out"}
-    assert {path.name for path in ended.output.iterdir()} == {"assets", "catalogue", "rejections", "runs", "LATEST"}
+    found = {path.name for path in ended.output.iterdir()}
+    assert found == {"assets", *TABLES, "unfinished", "runs", "LATEST"}
+    assert not list((ended.output / "unfinished").iterdir())
 
 
 @pytest.fixture(scope="module")
