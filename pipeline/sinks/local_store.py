@@ -233,13 +233,28 @@ def _is_abandoned(partial: str) -> bool:
     try:
         if time.time() - os.stat(partial).st_mtime > _PARTIAL_MAX_AGE:
             return True
-        if host == f".{_host()}":
-            os.kill(int(pid), 0)  # signal 0 only asks whether the process is there
-    except ProcessLookupError:
-        return True
-    except (FileNotFoundError, PermissionError):  # finished meanwhile; or a live process of another user
+        return host == f".{_host()}" and not _is_running(int(pid))
+    except FileNotFoundError:  # finished meanwhile
         return False
-    return False
+
+
+def _is_running(pid: int) -> bool:
+    """Says whether a process of this machine can still write.
+
+    One that was killed and that nobody has waited for, as under a container's first process that waits for none,
+    keeps its number for as long as the container lives, but writes no more.
+    """
+    try:
+        os.kill(pid, 0)  # signal 0 only asks whether the process is there
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # of another user
+        return True
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] not in ("Z", "X")
+    except FileNotFoundError:  # a system without /proc, or it ended meanwhile: then the next run will see it
+        return True
 
 
 def _remove(path: str) -> None:

@@ -146,6 +146,18 @@ def test_leftovers_of_dead_processes_are_removed_and_no_others(tmp_path):
     assert mine.exists() and all(path.exists() for path in kept)
 
 
+def test_leftovers_of_a_killed_process_nobody_waited_for_are_removed(tmp_path):
+    killed = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    leftover = tmp_path / f".{local_store._host()}-{killed.pid}-00000000.partial"
+    leftover.write_bytes(b"half")
+    assert storage.remove_abandoned(str(tmp_path)) == 0
+    killed.kill()
+    os.waitid(os.P_PID, killed.pid, os.WEXITED | os.WNOWAIT)  # dead, and still in the table of processes
+    assert storage.remove_abandoned(str(tmp_path)) == 1
+    killed.wait()
+    assert not leftover.exists()
+
+
 def test_a_link_is_listed_as_the_file_it_leads_to_and_not_followed_to_a_folder(tmp_path):
     out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
     elsewhere.mkdir()
