@@ -17,6 +17,7 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
 from apache_beam.runners.worker import sdk_worker
 
+from models.handlers.backends import available_threads
 from pipeline.graph import build_graph
 from pipeline.ledger import LedgerError
 from pipeline.markers import OutputBusy, marking_run
@@ -30,6 +31,8 @@ from pipeline.usage import FAILED
 
 # In Beam 2.77 DirectRunner first tries to download another runner; this is the one that it falls back to.
 _LOCAL_RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
+
+_WORTH_PROCESSES = 1000  # photos; at 600 both kinds of workers take the same time, start-up included
 
 INTERRUPTED = "interrupted; the last committed run is untouched, finished assets are kept"
 INTERRUPTED_STATUS = 130  # 128 + SIGINT, as shells have it
@@ -46,7 +49,7 @@ def run_job(
     Args:
       plan: what to do.
       options: Beam's options; DirectRunner is the default.
-      all_cores: whether a local run takes a thread for each core, rather than what ``options`` say.
+      all_cores: whether a local run takes a worker for each core, rather than what ``options`` say.
       show_progress: whether to say on standard error how far a local run is.
 
     Returns:
@@ -65,6 +68,24 @@ def run_job(
     return read_run(plan.config.output, plan.run)
 
 
+def workers_for(photos: int, cores: int) -> tuple[str, int]:
+    """Returns which kind of workers a local run takes, one for each core, and how many.
+
+    Processes do not wait for each other's interpreter and do a sixth more photos a second than threads, but each
+    takes some seconds to start and holds its own model (docs/BENCHMARKS.md).
+
+    Args:
+      photos: to be looked at.
+      cores: that the run may use, at least 1.
+
+    Returns:
+      Beam's ``direct_running_mode`` and ``direct_num_workers``.
+    """
+    if cores == 1:
+        return "in_memory", 1
+    return "multi_processing" if photos >= _WORTH_PROCESSES else "multi_threading", cores
+
+
 def _run_on(plan: RunPlan, options: PipelineOptions, all_cores: bool, show_progress: bool) -> None:
     standard = options.view_as(StandardOptions)
     local = (standard.runner or DEFAULT_RUNNER) in (DEFAULT_RUNNER, "FnApiRunner", _LOCAL_RUNNER)
@@ -72,7 +93,7 @@ def _run_on(plan: RunPlan, options: PipelineOptions, all_cores: bool, show_progr
         standard.runner = _LOCAL_RUNNER
         if all_cores:
             direct = options.view_as(DirectOptions)
-            direct.direct_running_mode, direct.direct_num_workers = "multi_threading", os.cpu_count() or 1
+            direct.direct_running_mode, direct.direct_num_workers = workers_for(plan.to_do, available_threads())
     with (
         marking_run(plan.config.output, plan.run, local=local) as marker,
         tempfile.NamedTemporaryFile(prefix="packshot-progress-") as counter,

@@ -15,6 +15,7 @@ import socket
 import stat
 import time
 from collections.abc import Iterator, Sequence
+from typing import BinaryIO
 
 from pipeline.sinks.store import BusyError, Entry, MismatchError, Outcome, SupersededError
 
@@ -198,7 +199,7 @@ class LocalStore:
         self._make(folder)
         temporary = os.path.join(folder, f".{_host()}-{os.getpid()}-{secrets.token_hex(4)}.partial")
         try:
-            with open(temporary, "xb") as file:
+            with self._create(temporary) as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
@@ -217,6 +218,15 @@ class LocalStore:
             raise MismatchError(
                 f"{len(content)} bytes were written to {path!r}, but {len(stored)} other bytes were read back"
             )
+
+    def _create(self, path: str) -> BinaryIO:
+        try:
+            return open(path, "xb")
+        except FileNotFoundError:  # the folder was removed since it was made, as between two runs of one process
+            folder = os.path.dirname(path)
+            self._made.discard(folder)
+            self._make(folder)
+            return open(path, "xb")
 
     def _make(self, folder: str) -> None:
         if folder and folder not in self._made:

@@ -118,7 +118,8 @@ def test_bytes_lost_by_the_file_system_are_noticed(tmp_path, monkeypatch):
         storage.write_bytes(str(tmp_path / "a.bin"), b"one")
 
 
-def test_folder_removed_meanwhile_is_made_again(tmp_path):
+def test_folder_removed_meanwhile_is_made_again_without_waiting(tmp_path, monkeypatch):
+    monkeypatch.setattr(storage.time, "sleep", lambda seconds: pytest.fail("that was no fault of the store's"))
     path = tmp_path / "folder" / "a.bin"
     storage.write_bytes(str(path), b"one")
     path.unlink()
