@@ -59,6 +59,7 @@ class RefreshPlan:
       new: photos to be read whose ids the last catalogue does not have: new ones, and those rejected last time.
       known: photos to be read whose ids it has; each is carried over unless its bytes, the configuration or the
         model changed.
+      outdated: of those, how many will be done again whatever their bytes are.
       removed: int64 (n,), rows of the last run whose ids the input has no longer.
     """
 
@@ -66,6 +67,7 @@ class RefreshPlan:
     unmoved: np.ndarray
     new: int
     known: int
+    outdated: int
     removed: np.ndarray
 
 
@@ -86,7 +88,7 @@ def plan_refresh(
     """
     planned: list[PlannedItem] = []
     unmoved: list[np.ndarray] = []
-    new = known = 0
+    new = known = outdated = 0
     seen = np.zeros(len(previous), bool)
     for group in _grouped(items):
         ids = [photo_id for item in group for photo_id in item.ids]
@@ -102,7 +104,9 @@ def plan_refresh(
         unmoved.append(positions[stays & (positions >= 0)])
         facts = previous.known(np.where(stays, -1, positions))
         new += int(np.count_nonzero(~stays & (positions < 0)))
-        known += int(np.count_nonzero(~stays & (positions >= 0)))
+        looked_at = positions[~stays & (positions >= 0)]
+        known += len(looked_at)
+        outdated += int(np.count_nonzero(~previous.current[looked_at]))
         end = 0
         for item in group:
             start, end = end, end + len(item.ids)
@@ -117,7 +121,7 @@ def plan_refresh(
         unmoved.append(removed)
         removed = removed[:0]
     kept = np.sort(np.concatenate(unmoved)) if unmoved else np.zeros(0, np.int64)
-    return RefreshPlan(tuple(planned), kept, new, known, removed)
+    return RefreshPlan(tuple(planned), kept, new, known, outdated, removed)
 
 
 def sliced(planned: PlannedItem, rows: int) -> Iterator[PlannedItem]:

@@ -75,7 +75,7 @@ def workers_for(photos: int, cores: int) -> tuple[str, int]:
     takes some seconds to start and holds its own model (docs/BENCHMARKS.md).
 
     Args:
-      photos: to be looked at.
+      photos: to be made pictures of, as far as that is known before they are read.
       cores: that the run may use, at least 1.
 
     Returns:
@@ -93,7 +93,7 @@ def _run_on(plan: RunPlan, options: PipelineOptions, all_cores: bool, show_progr
         standard.runner = _LOCAL_RUNNER
         if all_cores:
             direct = options.view_as(DirectOptions)
-            direct.direct_running_mode, direct.direct_num_workers = workers_for(plan.to_do, available_threads())
+            direct.direct_running_mode, direct.direct_num_workers = workers_for(plan.refresh.new + plan.refresh.outdated, available_threads())
     with (
         marking_run(plan.config.output, plan.run, local=local) as marker,
         tempfile.NamedTemporaryFile(prefix="packshot-progress-") as counter,

@@ -53,6 +53,7 @@ def test_only_a_photo_that_storage_shows_unmoved_is_passed_over():
     plan = plan_refresh(items, previous)
     assert [planned.ids() for planned in plan.items] == [["b"], ["c"], ["d"], ["f"]]
     assert (plan.new, plan.known, plan.unmoved.tolist(), plan.removed.tolist()) == (1, 3, [0], [4])
+    assert plan.outdated == 1
     assert plan.items[0].known["b"].part == "part 0" and plan.items[3].known == {}
     careful = plan_refresh(items, previous, trust_storage=False)
     assert (len(careful.items), careful.known, len(careful.unmoved)) == (5, 4, 0)
