@@ -93,7 +93,8 @@ def _run_on(plan: RunPlan, options: PipelineOptions, all_cores: bool, show_progr
         standard.runner = _LOCAL_RUNNER
         if all_cores:
             direct = options.view_as(DirectOptions)
-            direct.direct_running_mode, direct.direct_num_workers = workers_for(plan.refresh.new + plan.refresh.outdated, available_threads())
+            sure = plan.refresh.new + plan.refresh.outdated
+            direct.direct_running_mode, direct.direct_num_workers = workers_for(sure, available_threads())
     with (
         marking_run(plan.config.output, plan.run, local=local) as marker,
         tempfile.NamedTemporaryFile(prefix="packshot-progress-") as counter,
