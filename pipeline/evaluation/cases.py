@@ -82,6 +82,33 @@ def read_rows(place: str | Path, columns: Sequence[str], optional: Sequence[str]
             yield from batch.to_pylist()
 
 
+def photos_of_split(photos: str | Path, split: str | None, limit: int | None = None) -> list[dict]:
+    """Reads the photos that are to be measured on.
+
+    Args:
+      photos: Parquet file or folder with columns ``id, image`` and perhaps ``split``.
+      split: keep the photos of this split; None for all.
+      limit: at most so many, taken evenly from the first to the last.
+
+    Raises:
+      FileNotFoundError, ValueError: as ``read_rows``, or no photo is left.
+    """
+    rows = [
+        row for row in read_rows(photos, ("id", "image"), ("split",)) if split is None or row.get("split") == split
+    ]
+    kept = spread(rows, limit)
+    if not kept:
+        raise ValueError(f"there is no photo to measure in {str(photos)!r}, split {split!r}")
+    return kept
+
+
+def spread(rows: list[dict], most: int | None) -> list[dict]:
+    """Returns at most so many rows, taken evenly from the first to the last."""
+    if most is None or len(rows) <= most:
+        return rows
+    return [rows[i] for i in np.linspace(0, len(rows) - 1, most).round().astype(int)]
+
+
 def read_picture(content: bytes, of: str) -> Decoded:
     """Decodes a picture at full size.
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from models.handlers import load_segmenter
 from models.registry import resolve_model
-from pipeline.evaluation.cases import read_picture, read_rows
+from pipeline.evaluation.cases import photos_of_split, read_picture
 from pipeline.evaluation.tables import markdown_table
 from pipeline.records import Photo
 from transforms.colour import LUMINANCE, decode_srgb8, linear_to_srgb
@@ -176,8 +176,6 @@ def evaluate_gates(config: GatesConfig) -> str:
             image, alpha = beside(_picture(photo), previous)
             verdicts.append(_verdict(photo.replace(image=stored(image), alpha=alpha), TWO_PHOTOS))
         previous = _picture(photo)
-    if not verdicts:
-        raise ValueError(f"there is no photo to measure in {config.photos!r}, split {config.split!r}")
     if config.json:
         found = [{**vars(v), "measurements": vars(v.measurements)} for v in verdicts]
         Path(config.json).write_text(json.dumps(found, indent=1), encoding="utf-8")
@@ -189,10 +187,7 @@ def evaluate_gates(config: GatesConfig) -> str:
 
 def _matted(config: GatesConfig) -> Iterator[Photo]:
     segmenter = load_segmenter(resolve_model(config.model))
-    rows = read_rows(config.photos, ("id", "image"), ("split",))
-    kept = [row for row in rows if config.split is None or row.get("split") == config.split]
-    if config.limit is not None and len(kept) > config.limit:
-        kept = [kept[i] for i in np.linspace(0, len(kept) - 1, config.limit).round().astype(int)]
+    kept = photos_of_split(config.photos, config.split, config.limit)
     for number, row in enumerate(kept):
         decoded = read_picture(row["image"], f"photo {row['id']!r}")
         found = segment(decoded.image, segmenter)

@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from pipeline.evaluation.cases import read_picture, read_rows
+from pipeline.evaluation.cases import photos_of_split, read_picture, spread
 from pipeline.evaluation.gates import stored
 from pipeline.evaluation.sheets import write_tiles
 from pipeline.evaluation.tables import markdown_table
@@ -159,15 +159,8 @@ def evaluate_near_duplicates(config: NearDuplicatesConfig) -> str:
     Raises:
       ValueError, FileNotFoundError: data that is not as described; one sentence.
     """
-    rows = [
-        row
-        for row in read_rows(config.photos, ("id", "image"), ("split",))
-        if config.split is None or row.get("split") == config.split
-    ]
-    rows = _spread(rows, config.limit)
-    if not rows:
-        raise ValueError(f"there is no photo to measure in {config.photos!r}, split {config.split!r}")
-    copied = {str(row["id"]) for row in _spread(rows, config.copies)}
+    rows = photos_of_split(config.photos, config.split, config.limit)
+    copied = {str(row["id"]) for row in spread(rows, config.copies)}
     draw = np.random.default_rng(config.seed)
     hashes, tiles = [], []
     copies: dict[str, list[Pair]] = {kind: [] for kind in COPIES}
@@ -248,9 +241,3 @@ def _tile(image: np.ndarray) -> np.ndarray:
     tile = np.full((_TILE, _TILE, 3), 255, np.uint8)
     tile[: size[1], : size[0]] = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     return tile
-
-
-def _spread(rows: list[dict], most: int | None) -> list[dict]:
-    if most is None or len(rows) <= most:
-        return rows
-    return [rows[place] for place in np.linspace(0, len(rows) - 1, most).round().astype(int)]

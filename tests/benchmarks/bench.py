@@ -37,7 +37,7 @@ class Sizes:
 
 
 QUICK = Sizes(loop=16, job=24, rembg=12, rembg_alpha=2, small=16, large=64, rounds=1)
-USUAL = Sizes(loop=400, job=1_200, rembg=120, rembg_alpha=16, small=200, large=2_000, rounds=2)
+USUAL = Sizes(loop=400, job=1_200, rembg=120, rembg_alpha=16, small=1_000, large=3_000, rounds=2)
 FULL = dataclasses.replace(USUAL, small=1_000, large=10_000)
 
 
