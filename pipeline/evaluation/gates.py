@@ -14,7 +14,7 @@ import numpy as np
 
 from models.handlers import load_segmenter
 from models.registry import resolve_model
-from pipeline.evaluation.cases import photos_of_split, read_picture
+from pipeline.evaluation.cases import photos_of_split, read_picture, read_rows
 from pipeline.evaluation.tables import markdown_table
 from pipeline.records import Photo
 from transforms.colour import LUMINANCE, decode_srgb8, linear_to_srgb
