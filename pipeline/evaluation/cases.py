@@ -93,9 +93,7 @@ def photos_of_split(photos: str | Path, split: str | None, limit: int | None = N
     Raises:
       FileNotFoundError, ValueError: as ``read_rows``, or no photo is left.
     """
-    rows = [
-        row for row in read_rows(photos, ("id", "image"), ("split",)) if split is None or row.get("split") == split
-    ]
+    rows = [row for row in read_rows(photos, ("id", "image"), ("split",)) if split is None or row.get("split") == split]
     kept = spread(rows, limit)
     if not kept:
         raise ValueError(f"there is no photo to measure in {str(photos)!r}, split {split!r}")
