@@ -6,6 +6,7 @@ import base64
 import dataclasses
 import io
 
+import cv2
 import numpy as np
 from PIL import Image
 
@@ -54,13 +55,27 @@ def read_thumbnail(content: bytes, side: int = LARGEST_SIDE) -> Image.Image:
         decoded = decode(content, limits=limits, wanted=side)
     except PhotoError as error:
         raise ValueError(f"not readable as a picture: {error.detail}") from error
-    image = Image.fromarray(decoded.image)
     if decoded.alpha is not None:
+        image = Image.fromarray(decoded.image)
         image.putalpha(Image.fromarray(decoded.alpha))
-    image.thumbnail((side, side), Image.Resampling.BICUBIC, reducing_gap=2.0)
-    pixels = np.asarray(image)
-    grey = image.mode == "RGB" and (pixels == pixels[:, :, :1]).all()
-    return image.convert("L") if grey else image
+        image.thumbnail((side, side), Image.Resampling.BICUBIC, reducing_gap=2.0)  # weighs colours by alpha
+        return image
+    pixels = _shrunk(decoded.image, side)
+    return Image.fromarray(pixels[..., 0] if _is_grey(pixels) else pixels)
+
+
+def _is_grey(pixels: np.ndarray) -> bool:
+    return all(bool((part == part[..., :1]).all()) for part in (pixels[::16, ::16], pixels))  # a few settle most
+
+
+def _shrunk(pixels: np.ndarray, side: int) -> np.ndarray:
+    height, width = pixels.shape[:2]
+    scale = side / max(height, width)
+    if scale >= 1:
+        return pixels
+    # a fifth of the time of Pillow's filters, which let the report wait for them
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
 
 
 def encode_thumbnail(image: Image.Image, side: int, quality: int) -> Thumbnail:

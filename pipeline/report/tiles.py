@@ -10,6 +10,7 @@ from typing import Any
 
 from PIL import Image
 
+from models.handlers.backends import available_threads
 from pipeline.report.selection import Pick
 from pipeline.report.thumbnails import LARGEST_SIDE, Thumbnail, encode_thumbnail, read_thumbnail
 
@@ -19,6 +20,7 @@ ReadBytes = Callable[[str], bytes]
 SOURCE = "source"
 KINDS = (SOURCE, "mask", "packshot", "cutout")  # in the order shown
 _READ_AHEAD = 8  # photos whose files are held at a time
+_ENCODED_AT_ONCE = 16  # tiles, before the budget is looked at
 _MOST_HELD = 48_000_000  # pixels of decoded thumbnails, about 150 MB
 
 _LOGGER = logging.getLogger(__name__)
@@ -91,12 +93,16 @@ def encode_tiles(tiles: Sequence[Tile], level: tuple[int, int], budget: int) -> 
       A thumbnail for every picture of every tile, None where a picture is missing; or None over budget.
     """
     encoded: list[list[Thumbnail | None]] = []
-    for tile in tiles:
-        encoded.append([encode_thumbnail(p.image, *level) if p.image else None for p in tile.pictures])
-        budget -= sum(len(thumbnail.uri) for thumbnail in encoded[-1] if thumbnail)
-        if budget < 0:
-            return None
+    with concurrent.futures.ThreadPoolExecutor(available_threads()) as pool:
+        for start in range(0, len(tiles), _ENCODED_AT_ONCE):
+            encoded += pool.map(lambda tile: _encoded(tile, level), tiles[start : start + _ENCODED_AT_ONCE])
+            if sum(len(thumbnail.uri) for tile in encoded for thumbnail in tile if thumbnail) > budget:
+                return None
     return encoded
+
+
+def _encoded(tile: Tile, level: tuple[int, int]) -> list[Thumbnail | None]:
+    return [encode_thumbnail(picture.image, *level) if picture.image else None for picture in tile.pictures]
 
 
 def _read_files(
