@@ -158,23 +158,56 @@ def ground_errors(image: np.ndarray, alpha: np.ndarray, background: Sequence[int
       The largest difference of a channel on ground: in squares without any product, and in those with some. 0
       where there is no ground.
     """
-    white = set(background) == {255}
-    off = cv2.bitwise_not(image) if white else cv2.absdiff(image, (*background, 0))  # type: ignore[call-overload]
+    rows, columns = _around(alpha, block)
+    beside = (image[rows, : columns.start], image[rows, columns.stop :])
+    plain = (image[: rows.start], image[rows.stop :], *beside)
+    away = max(_largest(_distance(part, background)) for part in plain)
+    if rows.start == rows.stop:
+        return away, 0
+    off, alpha = _distance(image[rows, columns], background), alpha[rows, columns]
     empty = (alpha == 0).view(np.uint8)
     if block == 1:
-        return _largest(off, empty), 0
+        return max(away, _largest(off, empty)), 0
+    alone = (_shared(alpha, block) == 0).view(np.uint8)
+    return max(away, _largest(off, alone)), _largest(off, empty - alone)
+
+
+def _around(alpha: np.ndarray, block: int) -> tuple[slice, slice]:
+    """Returns rows and columns outside of which no square is touched by any product; two empty slices without one."""
+    x, y, width, height = cv2.boundingRect(alpha)
+    reach = block if block > 8 else 0  # see ``_shared``
+
+    def whole(start: int, length: int, end: int) -> slice:
+        if not length:
+            return slice(0, 0)
+        return slice(max(0, start // block * block - reach), min(end, -(-(start + length) // block) * block + reach))
+
+    return whole(y, height, alpha.shape[0]), whole(x, width, alpha.shape[1])
+
+
+def _shared(alpha: np.ndarray, block: int) -> np.ndarray:
+    """Returns, for every pixel of a matte, something else than 0 where its square holds any product."""
     # the maximum over a square is read off at its upper left corner
-    squares = cv2.dilate(alpha, np.ones((block, block), np.uint8), anchor=(0, 0))[::block, ::block]
+    bands = cv2.dilate(alpha, np.ones((block, 1), np.uint8), anchor=(0, 0))[::block]
+    squares = cv2.dilate(bands, np.ones((1, block), np.uint8), anchor=(0, 0))[:, ::block]
     shared = np.repeat(np.repeat(squares, block, axis=1), block, axis=0)[: alpha.shape[0], : alpha.shape[1]]
     if block > 8:  # decoders interpolate 4:2:0 colour over the squares' edges
         shared = cv2.dilate(shared, np.ones((3, 3), np.uint8))
-    alone = (shared == 0).view(np.uint8)
-    return _largest(off, alone), _largest(off, empty - alone)
+    return shared
 
 
-def _largest(values: np.ndarray, mask: np.ndarray) -> int:
-    """Returns the largest value of any channel where the mask is not 0; 0 where it is so everywhere."""
-    return int(cv2.norm(values, cv2.NORM_INF, mask))
+def _distance(image: np.ndarray, background: Sequence[int]) -> np.ndarray:
+    """Returns every channel's distance from the background, uint8 (h, w, 3)."""
+    if not image.size:
+        return image
+    if set(background) == {255}:
+        return cv2.bitwise_not(image)  # in half the time
+    return cv2.absdiff(image, (*background, 0))  # type: ignore[call-overload]
+
+
+def _largest(values: np.ndarray, mask: np.ndarray | None = None) -> int:
+    """Returns the largest value of any channel, if need be only where the mask is not 0; 0 where there is none."""
+    return int(cv2.norm(values, cv2.NORM_INF, mask)) if values.size else 0
 
 
 def _fills(width: int, height: int, profile: Profile, tolerances: Tolerances) -> bool:
