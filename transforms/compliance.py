@@ -160,8 +160,7 @@ def ground_errors(image: np.ndarray, alpha: np.ndarray, background: Sequence[int
     """
     rows, columns = _around(alpha, block)
     beside = (image[rows, : columns.start], image[rows, columns.stop :])
-    plain = (image[: rows.start], image[rows.stop :], *beside)
-    away = max(_largest(_distance(part, background)) for part in plain)
+    away = max(_farthest(part, background) for part in (image[: rows.start], image[rows.stop :], *beside))
     if rows.start == rows.stop:
         return away, 0
     off, alpha = _distance(image[rows, columns], background), alpha[rows, columns]
@@ -187,10 +186,13 @@ def _around(alpha: np.ndarray, block: int) -> tuple[slice, slice]:
 
 def _shared(alpha: np.ndarray, block: int) -> np.ndarray:
     """Returns, for every pixel of a matte, something else than 0 where its square holds any product."""
-    # the maximum over a square is read off at its upper left corner
-    bands = cv2.dilate(alpha, np.ones((block, 1), np.uint8), anchor=(0, 0))[::block]
+    height, width = alpha.shape
+    if height % block:
+        alpha = cv2.copyMakeBorder(alpha, 0, -height % block, 0, 0, cv2.BORDER_CONSTANT)
+    bands = alpha.reshape(-1, block, width).max(axis=1)
+    # the maximum over a square is read off at its left end
     squares = cv2.dilate(bands, np.ones((1, block), np.uint8), anchor=(0, 0))[:, ::block]
-    shared = np.repeat(np.repeat(squares, block, axis=1), block, axis=0)[: alpha.shape[0], : alpha.shape[1]]
+    shared = np.repeat(np.repeat(squares, block, axis=1), block, axis=0)[:height, :width]
     if block > 8:  # decoders interpolate 4:2:0 colour over the squares' edges
         shared = cv2.dilate(shared, np.ones((3, 3), np.uint8))
     return shared
@@ -198,16 +200,23 @@ def _shared(alpha: np.ndarray, block: int) -> np.ndarray:
 
 def _distance(image: np.ndarray, background: Sequence[int]) -> np.ndarray:
     """Returns every channel's distance from the background, uint8 (h, w, 3)."""
-    if not image.size:
-        return image
     if set(background) == {255}:
         return cv2.bitwise_not(image)  # in half the time
     return cv2.absdiff(image, (*background, 0))  # type: ignore[call-overload]
 
 
-def _largest(values: np.ndarray, mask: np.ndarray | None = None) -> int:
-    """Returns the largest value of any channel, if need be only where the mask is not 0; 0 where there is none."""
-    return int(cv2.norm(values, cv2.NORM_INF, mask)) if values.size else 0
+def _largest(values: np.ndarray, mask: np.ndarray) -> int:
+    """Returns the largest value of any channel where the mask is not 0; 0 where it is so everywhere."""
+    return int(cv2.norm(values, cv2.NORM_INF, mask))
+
+
+def _farthest(image: np.ndarray, background: Sequence[int]) -> int:
+    """Returns the largest distance of any channel from the background; 0 where there is no pixel."""
+    if not image.size:
+        return 0
+    if len(set(background)) == 1:  # two looks without a copy
+        return max(background[0] - int(image.min()), int(image.max()) - background[0])
+    return int(cv2.norm(_distance(image, background), cv2.NORM_INF))
 
 
 def _fills(width: int, height: int, profile: Profile, tolerances: Tolerances) -> bool:
