@@ -214,8 +214,8 @@ def _farthest(image: np.ndarray, background: Sequence[int]) -> int:
     """Returns the largest distance of any channel from the background; 0 where there is no pixel."""
     if not image.size:
         return 0
-    if len(set(background)) == 1:  # two looks without a copy
-        return max(background[0] - int(image.min()), int(image.max()) - background[0])
+    if set(background) == {255}:
+        return 255 - int(image.min())  # no copy
     return int(cv2.norm(_distance(image, background), cv2.NORM_INF))
 
 

@@ -170,9 +170,7 @@ def _within(content: bytes, profile: Profile) -> bool:
     return least <= len(content) <= most
 
 
-def _jpeg(
-    pixels: np.ndarray, quality: int, *, chroma: str, srgb: bool, xmp: bytes, optimised: bool = False
-) -> bytes:
+def _jpeg(pixels: np.ndarray, quality: int, *, chroma: str, srgb: bool, xmp: bytes, optimised: bool = False) -> bytes:
     options = (
         *(cv2.IMWRITE_JPEG_QUALITY, quality),
         *(cv2.IMWRITE_JPEG_OPTIMIZE, int(optimised)),
