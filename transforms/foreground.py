@@ -73,12 +73,11 @@ def estimate_foreground(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     foreground = image.copy()
     near = cv2.dilate(alpha, np.ones((5, 5), np.uint8))
     edge = cv2.bitwise_and(cv2.inRange(near, 1, 255), cv2.inRange(alpha, 0, 254))
-    box = cv2.boundingRect(edge)
-    if box[2] == 0:
+    x, y, width, height = cv2.boundingRect(edge)
+    if not width:
         return foreground
     margin = max(8, max(alpha.shape) // 32)
-    top, left = max(0, box[1] - margin), max(0, box[0] - margin)
-    crop = np.s_[top : box[1] + box[3] + margin, left : box[0] + box[2] + margin]
+    crop = np.s_[max(0, y - margin) : y + height + margin, max(0, x - margin) : x + width + margin]
     foreground[crop] = _estimate(*(np.ascontiguousarray(plane[crop]) for plane in (image, alpha, edge)))
     return foreground
 
@@ -130,35 +129,43 @@ def _guess(colours: np.ndarray, weighted: np.ndarray, near: np.ndarray) -> np.nd
     return (total[:3] + np.float32(0.01) * own) / (total[3] + np.float32(0.01))
 
 
+def _spread(colours: np.ndarray, near: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Puts colours, (3, n), in their places of a picture that is 0 elsewhere, float32 (h, w, 3)."""
+    picture = np.zeros((*shape, 3), np.float32)
+    picture.reshape(-1, 3)[near] = colours.T
+    return picture
+
+
 def _estimate(image: np.ndarray, alpha: np.ndarray, edge: np.ndarray) -> np.ndarray:
     fine = 1  # times that the picture is halved
     while max(alpha.shape) > _FINE_SIDE << fine:
         fine += 1
     colours = cv2.cvtColor(image, cv2.COLOR_RGB2RGBA)
-    sides = {"product": alpha, "ground": cv2.bitwise_not(alpha)}
-    sure = {side: cv2.copyTo(colours, cv2.inRange(sides[side], _SURE, 255)) for side in sides}
-    planes = {"colours": colours, "edge": edge, **{f"sure {side}": plane for side, plane in sure.items()}}
+    planes = {
+        "colours": colours,
+        "edge": edge,
+        "sure product": cv2.copyTo(colours, cv2.inRange(alpha, _SURE, 255)),
+        "sure ground": cv2.copyTo(colours, cv2.inRange(alpha, 0, 255 - _SURE)),
+    }
     planes = {name: halve(plane) for name, plane in planes.items()}
-    for side, weight in sides.items():
-        weights = cv2.merge([halve(weight)] * 4)
-        planes[f"weighted {side}"] = cv2.multiply(planes["colours"], weights, scale=1 / 255)
+    weights = cv2.merge([halve(alpha)] * 4)
+    planes["weighted product"] = cv2.multiply(planes["colours"], weights, scale=1 / 255)
     pyramid = [planes]
     for _ in range(fine):
         pyramid.append({name: halve(plane) for name, plane in pyramid[-1].items()})
+    coarse, planes = pyramid[fine], pyramid[fine - 1]
 
-    carried: dict[str, np.ndarray] = {}
-    for planes, radii in ((pyramid[fine], _WIDE), (pyramid[fine - 1], _TIGHT)):
-        height, width = planes["edge"].shape
-        # one pixel more, so that reading between pixels finds a colour on both sides
-        near = np.flatnonzero(cv2.dilate(planes["edge"], np.ones((3, 3), np.uint8)) != 0)
-        for side in sides:
-            if side in carried:
-                doubled = cv2.resize(carried[side], None, fx=2, fy=2)[:height, :width]
-                guess = doubled.reshape(-1, 3).take(near, axis=0).T
-            else:
-                guess = _guess(planes["colours"], planes[f"weighted {side}"], near)
-            carried[side] = np.zeros((height, width, 3), np.float32)
-            carried[side].reshape(-1, 3)[near] = _carry(guess, planes[f"sure {side}"], radii, near).T
+    carried = {}
+    # one pixel more, so that reading between pixels finds a colour on both sides
+    near, close = (np.flatnonzero(cv2.dilate(level["edge"], np.ones((3, 3), np.uint8))) for level in (coarse, planes))
+    rows, columns = np.divmod(close, planes["edge"].shape[1])
+    coarse["weighted ground"] = cv2.subtract(coarse["colours"], coarse["weighted product"])
+    for side in ("product", "ground"):
+        guess = _guess(coarse["colours"], coarse[f"weighted {side}"], near)
+        guess = _carry(guess, coarse[f"sure {side}"], _WIDE, near)
+        spread = _spread(guess, near, coarse["edge"].shape)
+        guess = _carry(sample_planes(spread, rows, columns, (0.5, 0.5)), planes[f"sure {side}"], _TIGHT, close)
+        carried[side] = _spread(guess, close, planes["edge"].shape)
 
     where = np.flatnonzero(edge != 0)
     rows, columns = np.divmod(where, alpha.shape[1])

@@ -27,9 +27,10 @@ def drop_islands(mask: np.ndarray) -> np.ndarray:
       The mask, uint8 (s, s), where parts are 0 that cover less than 3 % of the largest one's area and lie apart
       from it, or less than 20 % and touch the frame.
     """
-    count, labels, stats, _ = cv2.connectedComponentsWithStats((mask > 127).astype(np.uint8), connectivity=8)
-    if count <= 2:
+    parts = (mask > 127).view(np.uint8)
+    if cv2.connectedComponents(parts, connectivity=8)[0] <= 2:  # counting takes a fifth of the time of measuring
         return mask
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(parts, connectivity=8)
     height, width = mask.shape
     left, top, across, down, area = stats[1:].T
     touches = (left == 0) | (top == 0) | (left + across == width) | (top + down == height)

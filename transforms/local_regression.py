@@ -35,6 +35,27 @@ def centred(image: np.ndarray) -> list[np.ndarray]:
     return [cv2.addWeighted(plane, 1 / 255, plane, 0, -0.5, dtype=cv2.CV_32F) for plane in cv2.split(image)]
 
 
+def apply_models(models: np.ndarray, pixels: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Applies small linear models of colour to chosen pixels, interpolating between the models.
+
+    Args:
+      models: float32 (h, w, 4): factors for R, G, B and an offset, for colours of 0..1.
+      pixels: uint8 (a, b, 4): R, G, B and 255, which the offset is multiplied by.
+      x, y: where to read the models, in their pixels, float32 (a, b), b at most 32,766: ``cv2.remap`` takes no more.
+
+    Returns:
+      float32 (a, b): 255 times what the models give.
+    """
+    found = cv2.remap(models, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    terms = cv2.multiply(found, pixels, dtype=cv2.CV_32F)
+    return (terms[..., 0] + terms[..., 1]) + (terms[..., 2] + terms[..., 3])
+
+
+def take_pixels(pixels: np.ndarray, where: np.ndarray) -> np.ndarray:
+    """Reads pixels, uint8 (h, w, 4), by their place in the flattened picture: uint8 (*where.shape, 4)."""
+    return pixels.view(np.uint32).reshape(-1).take(where)[..., None].view(np.uint8)
+
+
 @dataclasses.dataclass(frozen=True)
 class Colours:
     """A picture's colours and their products, ready for box means.
@@ -103,17 +124,17 @@ def _weighted(planes: np.ndarray, weight: np.ndarray) -> np.ndarray:
     return cv2.multiply(planes, cv2.merge([weight] * planes.shape[2]))
 
 
-def colour_moments(colours: Colours, weight: np.ndarray, radius: int, where: np.ndarray) -> Moments:
+def colour_moments(colours: Colours, weight: np.ndarray | None, radius: int, where: np.ndarray) -> Moments:
     """Takes the moments of the colours in a window around the pixels ``where``.
 
     Args:
       colours: of the picture.
-      weight: of each pixel, float32 (h, w), at least 0.
+      weight: of each pixel, float32 (h, w), at least 0; without it all count alike.
       radius: of the window.
-      where: (n,) pixels, as ``np.flatnonzero`` gives them.
+      where: (n,) places in the flattened picture.
     """
     first, squares, rest = (
-        take(box_mean(_weighted(planes, weight), radius), where)
+        take(box_mean(planes if weight is None else _weighted(planes, weight), radius), where)
         for planes in (colours.linear, colours.squares, colours.rest)
     )
     total = first[0] + 1e-5
@@ -131,7 +152,7 @@ def _about(means: np.ndarray, products: np.ndarray) -> np.ndarray:
 def regress_on_colour(
     colours: Colours,
     target: np.ndarray,
-    weight: np.ndarray,
+    weight: np.ndarray | None,
     radius: int,
     epsilon: float,
     where: np.ndarray,
@@ -141,17 +162,17 @@ def regress_on_colour(
     Args:
       colours: of the picture.
       target: float32 (h, w).
-      weight: of each pixel, float32 (h, w), at least 0.
+      weight: of each pixel, float32 (h, w), at least 0; without it all count alike.
       radius: of the window.
       epsilon: variance of colour below which slopes are held down.
-      where: (n,) pixels, as ``np.flatnonzero`` gives them.
+      where: (n,) places in the flattened picture.
 
     Returns:
       The offset and the three slopes, (4, n); the share of the target's variance that colour explains,
       (n,), 0..1.
     """
     moments = colour_moments(colours, weight, radius, where)
-    weighted = target * weight
+    weighted = target if weight is None else target * weight
     inverse = 1 / moments.weight
     mean, *cross = take(box_mean(_weighted(colours.linear, weighted), radius), where) * inverse
     covariance = np.stack(cross) - moments.means * mean
@@ -159,40 +180,6 @@ def regress_on_colour(
     variance = take(box_mean(weighted * target, radius), where) * inverse - mean * mean
     explained = dot(slopes, covariance) / (variance + 1e-3)
     return np.concatenate([(mean - dot(slopes, moments.means))[None], slopes]), np.clip(explained, 0, 1)
-
-
-def regress_blocks_on_colour(
-    channels: list[np.ndarray], target: np.ndarray, radius: int, epsilon: float, where: np.ndarray
-) -> np.ndarray:
-    """Fits ``target ~ slopes . colour + offset`` around blocks of 2 x 2 pixels, without weights.
-
-    The moments are those of all pixels, but taken, and the systems solved, at a quarter of the places.
-
-    Args:
-      channels: R, G, B of the picture, float32 (2h, 2w) each, near 0.
-      target: float32 (2h, 2w).
-      radius: of the window, in blocks.
-      epsilon: variance of colour below which slopes are held down.
-      where: (n,) blocks, places in the flattened (h, w).
-
-    Returns:
-      The offset and the three slopes, (4, n).
-    """
-    height, width = target.shape
-    red, green, blue = channels
-
-    def means(*products: tuple[np.ndarray, ...]) -> np.ndarray:
-        planes = (cv2.multiply(*factors) if len(factors) == 2 else factors[0] for factors in products)
-        halved = [cv2.resize(plane, (width // 2, height // 2), interpolation=cv2.INTER_AREA) for plane in planes]
-        return take(box_mean(cv2.merge(halved), radius), where)
-
-    *first, mean = means((red,), (green,), (blue,), (target,))
-    squares = means((red, red), (red, green), (red, blue), (green, green))
-    rest = means((green, blue), (blue, blue))
-    cross = means((red, target), (green, target), (blue, target))
-    colour = np.stack(first)
-    slopes = solve_symmetric(_about(colour, np.concatenate([squares, rest])), cross - colour * mean, epsilon)
-    return np.concatenate([(mean - dot(slopes, colour))[None], slopes])
 
 
 def dot(left: np.ndarray, right: np.ndarray) -> np.ndarray:

@@ -16,6 +16,7 @@ import numpy as np
 
 from transforms.foreground import estimate_foreground
 from transforms.islands import drop_islands
+from transforms.local_regression import apply_models, take_pixels
 from transforms.matte_band import solve_band
 from transforms.reasons import ReviewReason
 from transforms.shrinking import shrink
@@ -24,7 +25,8 @@ from transforms.stage import PhotoStage
 _APPLY_SIDE = 2048  # alpha is found at most at this size and enlarged from there: the cost stays bounded
 _CELLS = 160  # along a side of the coarse mask that carry detail of their own; the models are as many
 _BAND = 3  # how far the coarse mask may be wrong, in these cells
-_BAND_ROWS = 64
+_AT_ONCE = 1 << 14  # pixels, whose temporaries stay in cache
+_UNKNOWN = 1  # any alpha but 0 and 255
 _OUTLINE = 0.03  # grey up to this share of the longest side in width is an edge, beyond it is doubt
 _VEIL = 0.1  # what the regression's rest noise leaves; so much at both ends of alpha counts as certain
 
@@ -62,30 +64,37 @@ def refine_alpha(image: np.ndarray, coarse_mask: np.ndarray) -> np.ndarray:
     coarse_mask = drop_islands(coarse_mask)
     mask = cv2.resize(coarse_mask, cells, interpolation=cv2.INTER_LINEAR if enlarging else cv2.INTER_AREA)
     models = solve_band(small, mask, max(1, round(_BAND * max(cells) / _CELLS)))
-    models[..., 3] -= _VEIL
-    return _apply(models * np.float32(1 / (1 - 2 * _VEIL)), image)
+    return _apply(models, image)
 
 
 def _apply(models: np.ndarray, image: np.ndarray) -> np.ndarray:
-    """Applies small linear models of colour to a picture.
+    """Applies the models of alpha to the picture, and makes certain what their rest noise leaves nearly so.
 
     Args:
-      models: float32 (h, w, 4): factors for R, G, B and an offset, for colours and a result of 0..1.
+      models: float32 (h, w, 4), as ``solve_band`` gives them.
       image: uint8 (H, W, 3), of the same frame.
 
     Returns:
-      uint8 (H, W): what the models give, interpolated between them, clipped, for 0..255.
+      uint8 (H, W): alpha, the models being interpolated; read off them without looking where they are certain.
     """
     height, width = image.shape[:2]
-    tall = cv2.resize(models, (models.shape[1], height))
-    applied = np.empty((height, width), np.uint8)
-    for start in range(0, height, _BAND_ROWS):  # whose temporaries stay in cache
-        rows = slice(start, min(start + _BAND_ROWS, height))
-        colours = cv2.cvtColor(image[rows], cv2.COLOR_RGB2RGBA)  # the offset's "colour" is 255
-        terms = cv2.multiply(cv2.resize(tall[rows], (width, len(colours))), colours, dtype=cv2.CV_32F)
-        total = (terms[..., 0] + terms[..., 1]) + (terms[..., 2] + terms[..., 3])
-        applied[rows] = cv2.convertScaleAbs(np.maximum(total, 0))
-    return applied
+    offsets = cv2.extractChannel(models, 3)
+    unsure = ((offsets != 0) & (offsets != 1)).view(np.uint8)
+    known = np.where(offsets > 0.5, np.uint8(255), np.uint8(0))
+    known[cv2.dilate(unsure, np.ones((3, 3), np.uint8)).view(bool)] = _UNKNOWN
+    alpha = cv2.resize(known, (width, height), interpolation=cv2.INTER_NEAREST)
+    where = np.flatnonzero(alpha == _UNKNOWN)
+    pixels = cv2.cvtColor(image, cv2.COLOR_RGB2RGBA)
+    models = models * np.float32(1 / (1 - 2 * _VEIL))
+    models[..., 3] -= np.float32(_VEIL / (1 - 2 * _VEIL))
+    across, down = np.float32(models.shape[1] / width), np.float32(models.shape[0] / height)
+    for start in range(0, len(where), _AT_ONCE):
+        places = where[start : start + _AT_ONCE][None]
+        rows, columns = (axis.astype(np.float32) for axis in np.divmod(places.astype(np.int32), width))
+        x, y = (columns + np.float32(0.5)) * across - np.float32(0.5), (rows + np.float32(0.5)) * down - np.float32(0.5)
+        total = apply_models(models, take_pixels(pixels, places), x, y)
+        alpha.reshape(-1)[places] = cv2.convertScaleAbs(np.maximum(total, 0))
+    return alpha
 
 
 def _scaled(width: int, height: int, scale: float) -> tuple[int, int]:
@@ -139,17 +148,34 @@ class MatteMeasures:
       coverage: fraction of the frame under the matte, 0..1; soft pixels count by their alpha.
       bbox: x, y, width, height of alpha >= 128 in source pixels, or None where there is none.
       cut_sides: the sides of the frame that cut the product, of ``top, right, bottom, left``.
-      uncertain: area of soft pixels as a share of the product's, 0..1; a crisp outline has nearly none.
     """
 
     coverage: float
     bbox: tuple[int, int, int, int] | None
     cut_sides: tuple[str, ...]
-    uncertain: float
 
     @property
     def touches_edge(self) -> bool:
         return bool(self.cut_sides)
+
+
+def measure_doubt(mask: np.ndarray) -> float:
+    """Area of soft pixels as a share of the product's, 0..1; a crisp outline has nearly none.
+
+    Args:
+      mask: uint8 (h, w), 0 ground to 255 product.
+
+    Returns:
+      The share; 0 where nothing is rather product than ground.
+    """
+    solid = cv2.inRange(mask, 128, 255)
+    if not cv2.countNonZero(solid):
+        return 0.0
+    # opening leaves areas of grey and drops outlines, whose softness is as it should be
+    soft = cv2.inRange(mask, 26, 229)
+    outline = max(3, round(_OUTLINE * max(mask.shape)))
+    soft = cv2.morphologyEx(soft, cv2.MORPH_OPEN, np.ones((outline, outline), np.uint8))
+    return cv2.countNonZero(soft) / cv2.countNonZero(cv2.max(soft, solid))
 
 
 def measure_matte(
@@ -174,7 +200,7 @@ def measure_matte(
     solid = (alpha >= 128).astype(np.uint8)
     x, y, box_width, box_height = cv2.boundingRect(solid)
     if box_width == 0:
-        return MatteMeasures(cv2.mean(alpha)[0] / 255, None, (), 0.0)
+        return MatteMeasures(cv2.mean(alpha)[0] / 255, None, ())
     left, right = x * source_width // width, -(-(x + box_width) * source_width // width)
     top, bottom = y * source_height // height, -(-(y + box_height) * source_height // height)
 
@@ -184,16 +210,10 @@ def measure_matte(
         for side, pixels in borders.items()
         if int(pixels.sum()) >= max(thresholds.cut_pixels, thresholds.cut_length * len(pixels))
     )
-    # opening leaves areas of grey and drops outlines, whose softness is as it should be
-    soft = cv2.inRange(alpha, 26, 229)
-    outline = max(3, round(_OUTLINE * max(height, width)))
-    soft = cv2.morphologyEx(soft, cv2.MORPH_OPEN, np.ones((outline, outline), np.uint8))
-    product = cv2.countNonZero(cv2.max(soft, solid))
     return MatteMeasures(
         coverage=cv2.mean(alpha)[0] / 255,
         bbox=(left, top, right - left, bottom - top),
         cut_sides=cut,
-        uncertain=cv2.countNonZero(soft) / product,
     )
 
 
@@ -244,7 +264,7 @@ def matte_photo(photo: Any, thresholds: MatteThresholds | None = None) -> Any:
     if measures.coverage < thresholds.small_product:
         reasons.append(ReviewReason.SMALL_PRODUCT)
     # refining decides what the network left open: its doubt shows in its own mask
-    if not own and measure_matte(photo.coarse_mask, thresholds=thresholds).uncertain > thresholds.uncertain:
+    if not own and measure_doubt(photo.coarse_mask) > thresholds.uncertain:
         reasons.append(ReviewReason.UNCERTAIN_MASK)
     return photo.replace(
         alpha=alpha,

@@ -16,15 +16,16 @@ import numpy as np
 
 from transforms.local_regression import (
     Colours,
+    apply_models,
     box_mean,
-    centred,
     colour_moments,
     dot,
-    regress_blocks_on_colour,
     regress_on_colour,
     solve_symmetric,
     take,
+    take_pixels,
 )
+from transforms.shrinking import halve
 
 # How much colour's verdict leans towards the coarse mask, which is seldom wrong by the whole band's width.
 # On hand-drawn masks 0 let shadows and stripes of the ground leak in, 1.6 kept the coarse mask's dents.
@@ -32,6 +33,7 @@ _LEANING = 1.2
 _STEEPNESS = 3.0  # a product is opaque nearly everywhere: alpha from colour is pushed to both ends
 _DECISION = 2.5  # the coarse mask is taken for certain below 0.3 and above 0.7
 _FAINT = 0.08  # how much of a cell a strap has to cover to be looked for
+_SETTLED = 0.02  # of a window's pixels on one side of the edge: fewer make no edge
 _SPECK = 0.01  # share of the frame up to which an island that the mask doubts is no product
 # a doubt of the network's is no veil in the picture: all but the steepest part of its edges is decided
 _DECIDED = np.clip(0.5 + _DECISION * (np.arange(256) / 255 - 0.5), 0, 1).astype(np.float32)
@@ -51,12 +53,13 @@ def _find_thin_parts(mask: np.ndarray, disc: np.ndarray) -> np.ndarray:
 
 
 def _seed_thin_parts(
-    colours: Colours, ridges: np.ndarray, product: np.ndarray, ground: np.ndarray, reach: int
+    colours: Colours, halved: Colours, ridges: np.ndarray, product: np.ndarray, ground: np.ndarray, reach: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Marks straps and laces: too thin for confident pixels of their own, unlike the ground around.
 
     Args:
       colours: of the picture.
+      halved: of the picture at half the size.
       ridges: faint ridges of the coarse mask, widened by what it may be wrong, uint8 (h, w).
       product, ground: the confident pixels, bool (h, w).
       reach: how far the coarse mask may be wrong, pixels.
@@ -74,7 +77,8 @@ def _seed_thin_parts(
     where = where[(near_product < 0.03 * near_ground) & (near_ground > 0.05)]
     if not len(where):
         return where, np.zeros(0, np.float32)
-    moments = colour_moments(colours, ground.astype(np.float32), radius, where)
+    rows, columns = np.divmod(where, ground.shape[1])
+    moments = colour_moments(halved, halve(ground.astype(np.float32)), reach, _halved_places(rows, columns, halved))
     offset = take(colours.linear, where)[1:] - moments.means
     distance = dot(offset, solve_symmetric(moments.covariances, offset, 6e-4))  # Mahalanobis, squared
     return where, _ramp(distance, 4, 16) * _ramp(take(ridges, where) * (1 / 255), _FAINT, 3 * _FAINT)
@@ -96,9 +100,9 @@ def _find_specks(
         (ground, mask < 0.5 * 255, target < 0.75, 1.0),
     ):
         parts = (present | sure).view(np.uint8)
-        count, labels, stats, _ = cv2.connectedComponentsWithStats(parts, connectivity=8)
-        if count <= 2:
+        if cv2.connectedComponents(parts, connectivity=8)[0] <= 2:  # counting is much faster than measuring
             continue
+        count, labels, stats, _ = cv2.connectedComponentsWithStats(parts, connectivity=8)
         long = np.maximum(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT]) > 4 * reach
         small = ~long & (stats[:, cv2.CC_STAT_AREA] < speck)
         small[0] = False
@@ -109,11 +113,9 @@ def _find_specks(
     return found
 
 
-def _clear_specks(fine: np.ndarray, specks: list[tuple[np.ndarray, float]]) -> None:
-    """Clears and fills, on the fine picture, what was found on the small one, and what of it the next pixels hold."""
-    for where, value in specks:
-        wide = cv2.dilate(where.view(np.uint8), np.ones((3, 3), np.uint8))
-        fine[cv2.resize(wide, fine.shape[::-1], interpolation=cv2.INTER_NEAREST).view(bool)] = value
+def _halved_places(rows: np.ndarray, columns: np.ndarray, halved: Colours) -> np.ndarray:
+    """Places of pixels in the flattened picture of half the size."""
+    return rows // 2 * halved.linear.shape[1] + columns // 2
 
 
 def solve_band(image: np.ndarray, mask: np.ndarray, reach: int) -> np.ndarray:
@@ -125,7 +127,7 @@ def solve_band(image: np.ndarray, mask: np.ndarray, reach: int) -> np.ndarray:
       reach: how far the coarse mask may be wrong, in its pixels.
 
     Returns:
-      float32 (h, w, 4): factors for R, G and B of 0..1, and an offset. Where the mask is certain, the factors are 0
+      float32 (h, w, 4): factors for R, G and B of 0..1, and an offset. Where alpha is certain, the factors are 0
       and the offset is 0 or 1.
     """
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
@@ -145,44 +147,50 @@ def solve_band(image: np.ndarray, mask: np.ndarray, reach: int) -> np.ndarray:
     )
     crop, fine = np.s_[rows, columns], np.s_[2 * rows.start : 2 * rows.stop, 2 * columns.start : 2 * columns.stop]
     image = np.ascontiguousarray(image[fine])
+    small = cv2.resize(image, (columns.stop - columns.start, rows.stop - rows.start), interpolation=cv2.INTER_AREA)
     mask_here, prior, ridges, product, ground = (
         np.ascontiguousarray(plane[crop]) for plane in (mask, prior, ridges, product, ground)
     )
     where = np.flatnonzero(~(product | ground))
-    channels = centred(image)
-    target = _decide(image, channels, mask_here, prior, ridges, product, ground, where, reach, speck=_SPECK * mask.size)
-    offset, *slopes = regress_blocks_on_colour(channels, target, 1, 3e-4, where)
-    solved = np.ascontiguousarray(models[crop])
-    solved.reshape(-1, 4)[where] = np.stack([*slopes, offset - 0.5 * sum(slopes)], axis=1)
+    colours, halved = Colours.of(small), Colours.of(halve(small))
+    target = _decide(image, colours, halved, prior, ridges, product, ground, where, reach)
+    _clear_specks(target, _find_specks(target, mask_here, product, ground, reach, speck=_SPECK * mask.size))
+    around = box_mean(target, 1).reshape(-1).take(where)
+    soft = where[(around > _SETTLED) & (around < 1 - _SETTLED)]
+    (offset, *slopes), _ = regress_on_colour(colours, target, None, 1, 3e-4, soft)
+    solved = np.zeros((*target.shape, 4), np.float32)
+    solved[..., 3] = target > 0.5
+    solved.reshape(-1, 4)[soft] = np.stack([*slopes, offset - 0.5 * sum(slopes)], axis=1)
     models[crop] = solved
     return models
 
 
 def _decide(
     image: np.ndarray,
-    channels: list[np.ndarray],
-    mask: np.ndarray,
+    colours: Colours,
+    halved: Colours,
     prior: np.ndarray,
     ridges: np.ndarray,
     product: np.ndarray,
     ground: np.ndarray,
     where: np.ndarray,
     reach: int,
-    speck: float,
 ) -> np.ndarray:
-    """Decides what is product and what is ground in the fine picture: its alpha as colour tells it, float32 (2h, 2w).
+    """Decides what is product and what is ground: alpha as colour tells it in the fine picture, halved.
 
     Args:
-      image, mask, reach: as for ``solve_band``.
-      channels: of the image, ``centred``.
+      image, reach: as for ``solve_band``.
+      colours, halved: of the image at half its size, and at a quarter.
       prior: what the mask says by itself, float32 (h, w), 0..1.
       ridges: as for ``_seed_thin_parts``.
       product, ground: what is certain, bool (h, w).
       where: the rest, (n,).
-      speck: pixels below which an island is a speck.
+
+    Returns:
+      float32 (h, w), 0..1.
     """
-    height, width = mask.shape
-    colours = Colours.of(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA))
+    width = prior.shape[1]
+    rows, columns = np.divmod(where, width)
     target = product.astype(np.float32)
     weight = np.ones_like(target)
     target_of, weight_of = target.reshape(-1), weight.reshape(-1)  # the same, by place
@@ -190,32 +198,59 @@ def _decide(
     target_of[where], weight_of[where] = here, 0.02
     doubt = np.stack([np.zeros_like(target), target], axis=2)  # colour's share in the decision, and the mask's word
     leaning = _LEANING * (box_mean(prior, reach // 2) - 0.5)
-    thin, seeds = _seed_thin_parts(colours, ridges, product, ground, reach)
+    thin, seeds = _seed_thin_parts(colours, halved, ridges, product, ground, reach)
     target_of[thin], weight_of[thin], leaning.reshape(-1)[thin] = seeds, 0.3, 0
     leaning = leaning.reshape(-1).take(where)
 
-    def discriminant(radius: int) -> tuple[np.ndarray, np.ndarray]:
-        model, explained = regress_on_colour(colours, target, weight, radius, 2e-4, where)
+    def discriminant(
+        colours: Colours, target: np.ndarray, weight: np.ndarray, radius: int, places: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        model, explained = regress_on_colour(colours, target, weight, radius, 2e-4, places)
         model *= _STEEPNESS
         model[0] += 0.5 - 0.5 * _STEEPNESS + leaning
         return model, _ramp(explained, 0.2, 0.8)  # same colours on both sides: only the coarse mask knows
 
-    model, trust = discriminant(2 * reach)
+    # wide windows differ little from a pixel to the next: half the size will do
+    coarse_weight = halve(weight)
+    coarse_target = halve(target * weight) / coarse_weight
+    places = _halved_places(rows, columns, halved)
+    model, trust = discriminant(halved, coarse_target, coarse_weight, reach, places)
     features = take(colours.linear, where)
     alpha = np.clip(model[0] + dot(model[1:], features[1:]), 0, 1)
     target_of[where] = here + trust * (alpha - here)
     weight_of[where] = 0.3 * trust + 0.02
-    models = np.zeros((height, width, 4), np.float32)
-    model, trust = discriminant(reach)
-    models.reshape(-1, 4)[where], doubt.reshape(-1, 2)[where, 0] = model.T, trust
+    model, trust = discriminant(colours, target, weight, reach, where)
+    doubt.reshape(-1, 2)[where, 0] = trust
+    models = np.zeros((*prior.shape, 4), np.float32)
+    models.reshape(-1, 4)[where] = np.stack([*model[1:], model[0] - 0.5 * model[1:].sum(axis=0)], axis=1)
+    target_of[where] = _look_closely(image, models, doubt, rows, columns)
+    return target
 
-    size = 2 * width, 2 * height
-    wide = cv2.resize(models, size)
-    fine = wide[..., 0].copy()
-    for index, channel in enumerate(channels, 1):
-        fine += wide[..., index] * channel
-    trusted, said = cv2.split(cv2.resize(doubt, size))
-    fine = said + trusted * (np.clip(fine, 0, 1) - said)
-    small = cv2.resize(fine, (width, height), interpolation=cv2.INTER_AREA)
-    _clear_specks(fine, _find_specks(small, mask, product, ground, reach, speck))
-    return fine
+
+def _look_closely(
+    image: np.ndarray, models: np.ndarray, doubt: np.ndarray, rows: np.ndarray, columns: np.ndarray
+) -> np.ndarray:
+    """Alpha of blocks of 2 x 2 pixels, each clipped by itself: an edge through a block is sharper than its mean.
+
+    Args:
+      image: uint8 (2h, 2w, 3), RGB.
+      models: float32 (h, w, 4): factors for R, G and B of 0..1, and an offset.
+      doubt: how far to trust the models, and what to say instead, float32 (h, w, 2), 0..1.
+      rows, columns: the blocks, (n,).
+
+    Returns:
+      float32 (n,), 0..1.
+    """
+    down, right = np.array([[0, 0, 1, 1], [0, 1, 0, 1]])[..., None]
+    places = (2 * rows + down) * image.shape[1] + 2 * columns + right  # (4, n)
+    y, x = (rows + 0.5 * down - 0.25).astype(np.float32), (columns + 0.5 * right - 0.25).astype(np.float32)
+    pixels = take_pixels(cv2.cvtColor(image, cv2.COLOR_RGB2RGBA), places)
+    alpha = np.clip(apply_models(models, pixels, x, y) * np.float32(1 / 255), 0, 1)
+    trusted, said = cv2.split(cv2.remap(doubt, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
+    return (said + trusted * (alpha - said)).mean(axis=0)
+
+
+def _clear_specks(alpha: np.ndarray, specks: list[tuple[np.ndarray, float]]) -> None:
+    """Clears and fills what was found, and what of it the next pixels hold."""
+    for where, value in specks:
+        alpha[cv2.dilate(where.view(np.uint8), np.ones((3, 3), np.uint8)).view(bool)] = value

@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 
 from transforms.local_regression import (
     Colours,
+    apply_models,
     box_mean,
-    centred,
-    regress_blocks_on_colour,
     regress_on_colour,
     solve_symmetric,
     take,
+    take_pixels,
 )
 
 
@@ -55,27 +55,38 @@ def test_pixels_are_read_by_their_place():
     np.testing.assert_array_equal(take(planes[..., 0].copy(), np.array([5, 11])), [10, 22])
 
 
+def test_pixels_of_four_bytes_are_read_by_their_place():
+    pixels = np.arange(48, dtype=np.uint8).reshape(3, 4, 4)
+    found = take_pixels(pixels, np.array([[5, 11], [0, 5]]))
+    np.testing.assert_array_equal(found, [[pixels[1, 1], pixels[2, 3]], [pixels[0, 0], pixels[1, 1]]])
+
+
+def test_models_are_applied_between_their_places():
+    models = np.array([[[0, 0, 0, 1], [1, 0, 0, 0]]], np.float32)
+    pixels = np.full((1, 3, 4), (100, 0, 0, 255), np.uint8)
+    found = apply_models(models, pixels, np.array([[-1, 0.5, 1]], np.float32), np.zeros((1, 3), np.float32))
+    np.testing.assert_allclose(found, [[255, 177.5, 100]])
+
+
 def test_the_frame_is_mirrored():
     assert box_mean(np.array([[9, 0, 0]], np.uint8), 1).tolist() == [[6, 3, 0]]
 
 
 @settings(deadline=None, max_examples=15)
 @given(st.integers(3, 9), st.integers(3, 9), st.integers(1, 2), st.integers(0, 999))
-def test_blocks_are_fitted_to_all_of_their_pixels(height, width, radius, seed):
+def test_a_window_is_fitted_to_all_of_its_pixels(height, width, radius, seed):
     """The same as ridge regression on the pixels of the window, one window after the other."""
     rng = np.random.default_rng(seed)
-    image = rng.integers(0, 256, (2 * height, 2 * width, 3), dtype=np.uint8)
-    target = rng.random((2 * height, 2 * width)).astype(np.float32)
+    image = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
+    target = rng.random((height, width)).astype(np.float32)
     where = np.arange(height * width)
-    found = regress_blocks_on_colour(centred(image), target, radius, 0.01, where)
+    found, _ = regress_on_colour(Colours.of(image), target, None, radius, 0.01, where)
 
     def windows(plane):
-        """All pixels of each window, (height * width, pixels); blocks beyond the frame are mirrored."""
-        wide = cv2.copyMakeBorder(plane, *([2 * radius] * 4), cv2.BORDER_REFLECT)
-        blocks = wide.reshape(height + 2 * radius, 2, width + 2 * radius, 2).transpose(0, 2, 1, 3)
+        """All pixels of each window, (height * width, pixels); what lies beyond the frame is mirrored."""
+        wide = cv2.copyMakeBorder(plane, *([radius] * 4), cv2.BORDER_REFLECT)
         span = 2 * radius + 1
-        parts = [blocks[i : i + height, j : j + width].reshape(-1, 4) for i in range(span) for j in range(span)]
-        return np.concatenate(parts, axis=1)
+        return np.stack([wide[i : i + height, j : j + width].ravel() for i in range(span) for j in range(span)], 1)
 
     channels = np.stack([windows(channel) for channel in (image / 255 - 0.5).transpose(2, 0, 1)]).astype(np.float64)
     wanted = windows(target.astype(np.float64))
