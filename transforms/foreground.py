@@ -18,12 +18,14 @@ from transforms.shrinking import halve
 _FINE_SIDE = (
     720  # the finer of the two small pictures is at most this long, and half the photo; the other is half of it
 )
-_WIDE, _TIGHT = (6, 3), (2, 1)  # radii of the windows on the coarse and the fine picture, in its pixels
+_WIDE, _TIGHT = (6, 2, 1), (1,)  # radii of the windows on the coarse and the fine picture, in its pixels
 _SURE = 232  # from this alpha on a pixel's colour counts as the product's, and up to 255 less this as the ground's
 _ENOUGH = 1.0  # confident pixels, of that picture, that a window has to hold to count in full
 _LEAST = 0.1  # of a confident pixel: with less, a mean of rounded colours would be noise
 _DAMPING = 0.1  # of the final correction: keeps noise out of the colours
-_ROWS_OF_REMAP = 1024
+_ROWS_OF_REMAP = 64
+_ALIGNED = 8  # pixels that the box around the edge is aligned to: sides that can be halved need no padding
+_NEXT = np.ones((3, 3), np.uint8)
 _SHARE = np.arange(256, dtype=np.float32) * np.float32(1 / 255)  # of the product in a pixel, by its alpha
 _CORRECTION = _SHARE / (_SHARE**2 + (1 - _SHARE) ** 2 + np.float32(_DAMPING))
 
@@ -77,8 +79,21 @@ def estimate_foreground(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     if not width:
         return foreground
     margin = max(8, max(alpha.shape) // 32)
-    crop = np.s_[max(0, y - margin) : y + height + margin, max(0, x - margin) : x + width + margin]
-    foreground[crop] = _estimate(*(np.ascontiguousarray(plane[crop]) for plane in (image, alpha, edge)))
+    top, left = max(0, y - margin) & -_ALIGNED, max(0, x - margin) & -_ALIGNED
+    bottom, right = (-(-(end + margin) // _ALIGNED) * _ALIGNED for end in (y + height, x + width))
+    crop = np.s_[top:bottom, left:right]
+    halvings, carried = _carry_colours(image[crop], alpha[crop], edge[crop])
+
+    where = np.flatnonzero(edge != 0)
+    rows = where // alpha.shape[1]
+    columns = where - rows * alpha.shape[1]
+    scale = 0.5**halvings
+    product, ground = (sample_planes(plane, rows - top, columns - left, (scale, scale)) for plane in carried)
+    share = alpha.reshape(-1).take(where)
+    own = image.reshape(-1, 3).take(where, axis=0).T
+    # the least change of both colours that makes them compose to the picture
+    product += _CORRECTION.take(share) * (own - ground - _SHARE.take(share) * (product - ground))
+    foreground.reshape(-1, 3)[where] = np.clip(product + np.float32(0.5), 0, 255).astype(np.uint8).T
     return foreground
 
 
@@ -115,7 +130,7 @@ def _carry(guess: np.ndarray, sure: np.ndarray, radii: tuple[int, ...], near: np
     for radius in radii:
         total = _window_sums(sure, radius, near)
         share = np.minimum(total[3] * np.float32(1 / _ENOUGH), 1)
-        guess = guess * (1 - share) + total[:3] * (share / np.maximum(total[3], _LEAST))
+        guess = guess + share * (total[:3] / np.maximum(total[3], _LEAST) - guess)
     return guess
 
 
@@ -136,7 +151,18 @@ def _spread(colours: np.ndarray, near: np.ndarray, shape: tuple[int, ...]) -> np
     return picture
 
 
-def _estimate(image: np.ndarray, alpha: np.ndarray, edge: np.ndarray) -> np.ndarray:
+def _carry_colours(image: np.ndarray, alpha: np.ndarray, edge: np.ndarray) -> tuple[int, tuple[np.ndarray, ...]]:
+    """Carries the product's and the ground's colours over the edge, on small pictures.
+
+    Args:
+      image: uint8 (h, w, 3), RGB.
+      alpha: uint8 (h, w).
+      edge: where colours are wanted, 255 there and 0 elsewhere, uint8 (h, w).
+
+    Returns:
+      How many times the pictures that follow are halved, and the colours of product and ground, float32
+      (h', w', 3) each, 0 far from the edge.
+    """
     fine = 1  # times that the picture is halved
     while max(alpha.shape) > _FINE_SIDE << fine:
         fine += 1
@@ -157,7 +183,7 @@ def _estimate(image: np.ndarray, alpha: np.ndarray, edge: np.ndarray) -> np.ndar
 
     carried = {}
     # one pixel more, so that reading between pixels finds a colour on both sides
-    near, close = (np.flatnonzero(cv2.dilate(level["edge"], np.ones((3, 3), np.uint8))) for level in (coarse, planes))
+    near, close = (np.flatnonzero(cv2.dilate(level["edge"], _NEXT) != 0) for level in (coarse, planes))
     rows, columns = np.divmod(close, planes["edge"].shape[1])
     coarse["weighted ground"] = cv2.subtract(coarse["colours"], coarse["weighted product"])
     for side in ("product", "ground"):
@@ -166,16 +192,4 @@ def _estimate(image: np.ndarray, alpha: np.ndarray, edge: np.ndarray) -> np.ndar
         spread = _spread(guess, near, coarse["edge"].shape)
         guess = _carry(sample_planes(spread, rows, columns, (0.5, 0.5)), planes[f"sure {side}"], _TIGHT, close)
         carried[side] = _spread(guess, close, planes["edge"].shape)
-
-    where = np.flatnonzero(edge != 0)
-    rows, columns = np.divmod(where, alpha.shape[1])
-    scale = 0.5**fine
-    product, ground = (sample_planes(carried[side], rows, columns, (scale, scale)) for side in ("product", "ground"))
-    share = alpha.reshape(-1).take(where)
-    own = image.reshape(-1, 3).take(where, axis=0).T
-    # the least change of both colours that makes them compose to the picture
-    rest = own - ground - _SHARE.take(share) * (product - ground)
-    product += _CORRECTION.take(share) * rest
-    foreground = image.copy()
-    foreground.reshape(-1, 3)[where] = np.clip(product + np.float32(0.5), 0, 255).T
-    return foreground
+    return fine, (carried["product"], carried["ground"])

@@ -87,12 +87,12 @@ def _apply(models: np.ndarray, image: np.ndarray) -> np.ndarray:
     pixels = cv2.cvtColor(image, cv2.COLOR_RGB2RGBA)
     models = models * np.float32(1 / (1 - 2 * _VEIL))
     models[..., 3] -= np.float32(_VEIL / (1 - 2 * _VEIL))
-    across, down = np.float32(models.shape[1] / width), np.float32(models.shape[0] / height)
+    across, down = models.shape[1] / width, models.shape[0] / height
     for start in range(0, len(where), _AT_ONCE):
         places = where[start : start + _AT_ONCE][None]
-        rows, columns = (axis.astype(np.float32) for axis in np.divmod(places.astype(np.int32), width))
-        x, y = (columns + np.float32(0.5)) * across - np.float32(0.5), (rows + np.float32(0.5)) * down - np.float32(0.5)
-        total = apply_models(models, take_pixels(pixels, places), x, y)
+        rows = places // width
+        x, y = (places - rows * width + 0.5) * across - 0.5, (rows + 0.5) * down - 0.5
+        total = apply_models(models, take_pixels(pixels, places), x.astype(np.float32), y.astype(np.float32))
         alpha.reshape(-1)[places] = cv2.convertScaleAbs(np.maximum(total, 0))
     return alpha
 
