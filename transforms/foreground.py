@@ -45,8 +45,8 @@ def sample_planes(planes: np.ndarray, rows: np.ndarray, columns: np.ndarray, sca
     count = len(rows)
     padded = -(-count // _ROWS_OF_REMAP) * _ROWS_OF_REMAP
     maps = np.zeros((2, padded), np.float32)
-    maps[0, :count] = (columns + 0.5) * scale[1] - 0.5
-    maps[1, :count] = (rows + 0.5) * scale[0] - 0.5
+    for axis, places, step in ((0, columns, scale[1]), (1, rows, scale[0])):
+        maps[axis, :count] = places.astype(np.float32) * step + (step / 2 - 0.5)
     x, y = maps.reshape(2, _ROWS_OF_REMAP, -1)
     sampled = cv2.remap(planes, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.ascontiguousarray(sampled.reshape(padded, -1)[:count].T)
@@ -84,7 +84,7 @@ def estimate_foreground(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     crop = np.s_[top:bottom, left:right]
     halvings, carried = _carry_colours(image[crop], alpha[crop], edge[crop])
 
-    where = np.flatnonzero(edge != 0)
+    where = np.flatnonzero(edge != 0).astype(np.int32)
     rows = where // alpha.shape[1]
     columns = where - rows * alpha.shape[1]
     scale = 0.5**halvings

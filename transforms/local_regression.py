@@ -13,6 +13,8 @@ import dataclasses
 import cv2
 import numpy as np
 
+_LEFT, _RIGHT = [0, 0, 0, 1, 1, 2], [0, 1, 2, 1, 2, 2]  # channels of the six elements of a symmetric matrix
+
 
 def box_mean(plane: np.ndarray, radius: int) -> np.ndarray:
     """Mean over a window of ``2 * radius + 1`` pixels a side, float32; the frame's border is mirrored."""
@@ -140,19 +142,16 @@ def colour_moments(colours: Colours, weight: np.ndarray | None, radius: int, whe
     total = first[0] + 1e-5
     inverse = 1 / total
     means = first[1:] * inverse
-    return Moments(total, means, _about(means, np.concatenate([squares, rest]) * inverse))
-
-
-def _about(means: np.ndarray, products: np.ndarray) -> np.ndarray:
-    """Covariances, (6, n), from the means of three channels and of their products."""
-    red, green, blue = means
-    return products - np.stack([red * red, red * green, red * blue, green * green, green * blue, blue * blue])
+    covariances = np.concatenate([squares, rest])
+    covariances *= inverse
+    covariances -= means[_LEFT] * means[_RIGHT]
+    return Moments(total, means, covariances)
 
 
 def regress_on_colour(
     colours: Colours,
     target: np.ndarray,
-    weight: np.ndarray | None,
+    weight: np.ndarray,
     radius: int,
     epsilon: float,
     where: np.ndarray,
@@ -162,7 +161,7 @@ def regress_on_colour(
     Args:
       colours: of the picture.
       target: float32 (h, w).
-      weight: of each pixel, float32 (h, w), at least 0; without it all count alike.
+      weight: of each pixel, float32 (h, w), at least 0.
       radius: of the window.
       epsilon: variance of colour below which slopes are held down.
       where: (n,) places in the flattened picture.
@@ -172,14 +171,31 @@ def regress_on_colour(
       (n,), 0..1.
     """
     moments = colour_moments(colours, weight, radius, where)
-    weighted = target if weight is None else target * weight
-    inverse = 1 / moments.weight
-    mean, *cross = take(box_mean(_weighted(colours.linear, weighted), radius), where) * inverse
-    covariance = np.stack(cross) - moments.means * mean
-    slopes = solve_symmetric(moments.covariances, covariance, epsilon)
-    variance = take(box_mean(weighted * target, radius), where) * inverse - mean * mean
-    explained = dot(slopes, covariance) / (variance + 1e-3)
-    return np.concatenate([(mean - dot(slopes, moments.means))[None], slopes]), np.clip(explained, 0, 1)
+    weighted = target * weight
+    mean, model, covariance = _fit(colours, moments, weighted, radius, epsilon, where)
+    variance = take(box_mean(weighted * target, radius), where) / moments.weight - mean * mean
+    explained = dot(model[1:], covariance) / (variance + 1e-3)
+    return model, np.clip(explained, 0, 1)
+
+
+def fit_colour(colours: Colours, target: np.ndarray, radius: int, epsilon: float, where: np.ndarray) -> np.ndarray:
+    """Fits as ``regress_on_colour`` does where all pixels count alike, and says nothing of how well: (4, n)."""
+    moments = colour_moments(colours, None, radius, where)
+    return _fit(colours, moments, target, radius, epsilon, where)[1]
+
+
+def _fit(
+    colours: Colours, moments: Moments, weighted: np.ndarray, radius: int, epsilon: float, where: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """From a target times its weights: its mean, (n,), the model, (4, n), and covariance with colour, (3, n)."""
+    cross = take(box_mean(_weighted(colours.linear, weighted), radius), where)
+    cross *= 1 / moments.weight
+    mean, covariance = cross[0], cross[1:]
+    covariance -= moments.means * mean
+    model = np.empty_like(cross)
+    model[1:] = solve_symmetric(moments.covariances, covariance, epsilon)
+    model[0] = mean - dot(model[1:], moments.means)
+    return mean, model, covariance
 
 
 def dot(left: np.ndarray, right: np.ndarray) -> np.ndarray:

@@ -20,6 +20,7 @@ from transforms.local_regression import (
     box_mean,
     colour_moments,
     dot,
+    fit_colour,
     regress_on_colour,
     solve_symmetric,
     take,
@@ -33,6 +34,7 @@ _LEANING = 1.2
 _STEEPNESS = 3.0  # a product is opaque nearly everywhere: alpha from colour is pushed to both ends
 _DECISION = 2.5  # the coarse mask is taken for certain below 0.3 and above 0.7
 _FAINT = 0.08  # how much of a cell a strap has to cover to be looked for
+_CLOSE = 1.5  # as far from an even verdict a cell is looked at closely: farther off its pixels all agree
 _SETTLED = 0.02  # of a window's pixels on one side of the edge: fewer make no edge
 _SPECK = 0.01  # share of the frame up to which an island that the mask doubts is no product
 # a doubt of the network's is no veil in the picture: all but the steepest part of its edges is decided
@@ -157,7 +159,7 @@ def solve_band(image: np.ndarray, mask: np.ndarray, reach: int) -> np.ndarray:
     _clear_specks(target, _find_specks(target, mask_here, product, ground, reach, speck=_SPECK * mask.size))
     around = box_mean(target, 1).reshape(-1).take(where)
     soft = where[(around > _SETTLED) & (around < 1 - _SETTLED)]
-    (offset, *slopes), _ = regress_on_colour(colours, target, None, 1, 3e-4, soft)
+    offset, *slopes = fit_colour(colours, target, 1, 3e-4, soft)
     solved = np.zeros((*target.shape, 4), np.float32)
     solved[..., 3] = target > 0.5
     solved.reshape(-1, 4)[soft] = np.stack([*slopes, offset - 0.5 * sum(slopes)], axis=1)
@@ -220,10 +222,13 @@ def _decide(
     target_of[where] = here + trust * (alpha - here)
     weight_of[where] = 0.3 * trust + 0.02
     model, trust = discriminant(colours, target, weight, reach, where)
+    said = model[0] + dot(model[1:], features[1:])
+    target_of[where] = here + trust * (np.clip(said, 0, 1) - here)
+    open_ = np.flatnonzero(np.abs(said - 0.5) < _CLOSE)
     doubt.reshape(-1, 2)[where, 0] = trust
     models = np.zeros((*prior.shape, 4), np.float32)
     models.reshape(-1, 4)[where] = np.stack([*model[1:], model[0] - 0.5 * model[1:].sum(axis=0)], axis=1)
-    target_of[where] = _look_closely(image, models, doubt, rows, columns)
+    target_of[where[open_]] = _look_closely(image, models, doubt, rows[open_], columns[open_])
     return target
 
 

@@ -9,6 +9,7 @@ from transforms.local_regression import (
     Colours,
     apply_models,
     box_mean,
+    fit_colour,
     regress_on_colour,
     solve_symmetric,
     take,
@@ -80,7 +81,7 @@ def test_a_window_is_fitted_to_all_of_its_pixels(height, width, radius, seed):
     image = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
     target = rng.random((height, width)).astype(np.float32)
     where = np.arange(height * width)
-    found, _ = regress_on_colour(Colours.of(image), target, None, radius, 0.01, where)
+    found = fit_colour(Colours.of(image), target, radius, 0.01, where)
 
     def windows(plane):
         """All pixels of each window, (height * width, pixels); what lies beyond the frame is mirrored."""
