@@ -13,12 +13,15 @@ import dataclasses
 import cv2
 import numpy as np
 
+_THIRDS = np.full(3, 1 / 3, np.float32)
 _LEFT, _RIGHT = [0, 0, 0, 1, 1, 2], [0, 1, 2, 1, 2, 2]  # channels of the six elements of a symmetric matrix
 
 
 def box_mean(plane: np.ndarray, radius: int) -> np.ndarray:
     """Mean over a window of ``2 * radius + 1`` pixels a side, float32; the frame's border is mirrored."""
     size = 2 * radius + 1
+    if radius == 1:  # three taps are faster than a running sum
+        return cv2.sepFilter2D(plane, cv2.CV_32F, _THIRDS, _THIRDS, borderType=cv2.BORDER_REFLECT)
     return cv2.boxFilter(plane, cv2.CV_32F, (size, size), borderType=cv2.BORDER_REFLECT)
 
 
