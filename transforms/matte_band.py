@@ -159,7 +159,7 @@ def solve_band(image: np.ndarray, mask: np.ndarray, reach: int) -> np.ndarray:
     _clear_specks(target, _find_specks(target, mask_here, product, ground, reach, speck=_SPECK * mask.size))
     around = box_mean(target, 1).reshape(-1).take(where)
     soft = where[(around > _SETTLED) & (around < 1 - _SETTLED)]
-    offset, *slopes = fit_colour(colours, target, 1, 3e-4, soft)
+    offset, *slopes = fit_colour(colours, target, 1, 1.5e-4, soft)
     solved = np.zeros((*target.shape, 4), np.float32)
     solved[..., 3] = target > 0.5
     solved.reshape(-1, 4)[soft] = np.stack([*slopes, offset - 0.5 * sum(slopes)], axis=1)
@@ -207,7 +207,7 @@ def _decide(
     def discriminant(
         colours: Colours, target: np.ndarray, weight: np.ndarray, radius: int, places: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        model, explained = regress_on_colour(colours, target, weight, radius, 2e-4, places)
+        model, explained = regress_on_colour(colours, target, weight, radius, 1e-4, places)
         model *= _STEEPNESS
         model[0] += 0.5 - 0.5 * _STEEPNESS + leaning
         return model, _ramp(explained, 0.2, 0.8)  # same colours on both sides: only the coarse mask knows
