@@ -115,30 +115,47 @@ def _window_sums(colours: np.ndarray, radius: int, near: np.ndarray) -> np.ndarr
     return total
 
 
-def _carry(guess: np.ndarray, sure: np.ndarray, radii: tuple[int, ...], near: np.ndarray) -> np.ndarray:
-    """Replaces guessed colours by the mean of confident pixels, from as near as there are some.
+def _confident_mean(sure: np.ndarray, radius: int, near: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean of the confident pixels of each window, and how much it counts.
 
     Args:
-      guess: float32 (3, n).
       sure: R, G, B and 255 of the confident pixels, averaged with 0 for the others, uint8 (h, w, 4).
-      radii: of the windows, wide to tight.
+      radius: of the windows.
       near: places in the flattened picture, (n,).
+
+    Returns:
+      float32 (3, n), 0..255, and float32 (n,), 0..1.
+    """
+    total = _window_sums(sure, radius, near)
+    return total[:3] / np.maximum(total[3], _LEAST), np.minimum(total[3] * np.float32(1 / _ENOUGH), 1)
+
+
+def _carry(guess: np.ndarray, sure: np.ndarray, radii: tuple[int, ...], near: np.ndarray) -> np.ndarray:
+    """Replaces guessed colours, float32 (3, n), by means of confident pixels, from as near as there are some."""
+    for radius in radii:
+        mean, share = _confident_mean(sure, radius, near)
+        guess = guess + share * (mean - guess)
+    return guess
+
+
+def _guess(colours: np.ndarray, weight: np.ndarray, halvings: int, near: np.ndarray) -> np.ndarray:
+    """Means weighted by alpha: gauze has no confident pixel anywhere near, so that they are all there is.
+
+    Where even alpha is rounded to nothing, it is the pixel's own colour.
+
+    Args:
+      colours: R, G, B and 255, uint8 (h, w, 4).
+      weight: alpha, or what it leaves to the ground, uint8 (h, w).
+      halvings: how many times the picture is halved for this.
+      near: places in the flattened picture so halved, (n,).
 
     Returns:
       float32 (3, n), 0..255.
     """
-    for radius in radii:
-        total = _window_sums(sure, radius, near)
-        share = np.minimum(total[3] * np.float32(1 / _ENOUGH), 1)
-        guess = guess + share * (total[:3] / np.maximum(total[3], _LEAST) - guess)
-    return guess
-
-
-def _guess(colours: np.ndarray, weighted: np.ndarray, near: np.ndarray) -> np.ndarray:
-    """Means weighted by alpha: gauze has no confident pixel anywhere near, so that they are all there is.
-
-    Where even alpha is rounded to nothing, it is the pixel's own colour.
-    """
+    colours, weight = halve(colours), halve(weight)
+    weighted = cv2.multiply(colours, cv2.merge([weight] * 4), scale=1 / 255)
+    for _ in range(halvings - 1):
+        colours, weighted = halve(colours), halve(weighted)
     total = _window_sums(weighted, _WIDE[0], near)
     own = colours.reshape(-1, 4).take(near, axis=0).T[:3]
     return (total[:3] + np.float32(0.01) * own) / (total[3] + np.float32(0.01))
@@ -168,14 +185,11 @@ def _carry_colours(image: np.ndarray, alpha: np.ndarray, edge: np.ndarray) -> tu
         fine += 1
     colours = cv2.cvtColor(image, cv2.COLOR_RGB2RGBA)
     planes = {
-        "colours": colours,
         "edge": edge,
-        "sure product": cv2.copyTo(colours, cv2.inRange(alpha, _SURE, 255)),
-        "sure ground": cv2.copyTo(colours, cv2.inRange(alpha, 0, 255 - _SURE)),
+        "product": cv2.copyTo(colours, cv2.inRange(alpha, _SURE, 255)),
+        "ground": cv2.copyTo(colours, cv2.inRange(alpha, 0, 255 - _SURE)),
     }
     planes = {name: halve(plane) for name, plane in planes.items()}
-    weights = cv2.merge([halve(alpha)] * 4)
-    planes["weighted product"] = cv2.multiply(planes["colours"], weights, scale=1 / 255)
     pyramid = [planes]
     for _ in range(fine):
         pyramid.append({name: halve(plane) for name, plane in pyramid[-1].items()})
@@ -185,11 +199,14 @@ def _carry_colours(image: np.ndarray, alpha: np.ndarray, edge: np.ndarray) -> tu
     # one pixel more, so that reading between pixels finds a colour on both sides
     near, close = (np.flatnonzero(cv2.dilate(level["edge"], _NEXT) != 0) for level in (coarse, planes))
     rows, columns = np.divmod(close, planes["edge"].shape[1])
-    coarse["weighted ground"] = cv2.subtract(coarse["colours"], coarse["weighted product"])
-    for side in ("product", "ground"):
-        guess = _guess(coarse["colours"], coarse[f"weighted {side}"], near)
-        guess = _carry(guess, coarse[f"sure {side}"], _WIDE, near)
+    for side, weight in (("product", alpha), ("ground", cv2.bitwise_not(alpha))):
+        guess, share = _confident_mean(coarse[side], _WIDE[0], near)
+        lacking = np.flatnonzero(share < 1)
+        if len(lacking):
+            guess[:, lacking] *= share[lacking]
+            guess[:, lacking] += (1 - share[lacking]) * _guess(colours, weight, fine + 1, near[lacking])
+        guess = _carry(guess, coarse[side], _WIDE[1:], near)
         spread = _spread(guess, near, coarse["edge"].shape)
-        guess = _carry(sample_planes(spread, rows, columns, (0.5, 0.5)), planes[f"sure {side}"], _TIGHT, close)
+        guess = _carry(sample_planes(spread, rows, columns, (0.5, 0.5)), planes[side], _TIGHT, close)
         carried[side] = _spread(guess, close, planes["edge"].shape)
     return fine, (carried["product"], carried["ground"])
