@@ -4,9 +4,10 @@ Each pixel of the band learns from a window around it: a linear model of the thr
 the confident pixels of both sides tells product from ground (a local linear discriminant), a second,
 tighter fit to its outcome follows the edge, and a third is the guided filter proper.
 
-A coarse mask holds no more detail than it has cells, and models of colour vary slowly: both are found on a
-*small* picture about as fine as those cells. Only the outcome of the second is looked at on the *fine* one of
-twice the size, which the third is fitted to.
+A coarse mask holds no more detail than it has cells, and models of colour vary slowly: they are found on a
+*small* picture about as fine as those cells, those of the widest windows at half its size. Only where the second
+leaves alpha open is its outcome looked at on the *fine* picture of twice the size; the third is fitted to the
+means of that, where there is an edge.
 """
 
 from __future__ import annotations
