@@ -23,7 +23,7 @@ _SURE = 232  # from this alpha on a pixel's colour counts as the product's, and 
 _ENOUGH = 1.0  # confident pixels, of that picture, that a window has to hold to count in full
 _LEAST = 0.1  # of a confident pixel: with less, a mean of rounded colours would be noise
 _DAMPING = 0.1  # of the final correction: keeps noise out of the colours
-_ROWS_OF_REMAP = 64
+_LEAST_ROWS, _MOST_COLUMNS = 64, 32_000  # of a folded list of pixels; cv2.remap takes no row longer than 32,766
 _ALIGNED = 8  # pixels that the box around the edge is aligned to: sides that can be halved need no padding
 _NEXT = np.ones((3, 3), np.uint8)
 _SHARE = np.arange(256, dtype=np.float32) * np.float32(1 / 255)  # of the product in a pixel, by its alpha
@@ -41,13 +41,13 @@ def sample_planes(planes: np.ndarray, rows: np.ndarray, columns: np.ndarray, sca
     Returns:
       float32 (channels, n).
     """
-    # cv2.remap takes no row longer than 32,766: the list of pixels is folded
     count = len(rows)
-    padded = -(-count // _ROWS_OF_REMAP) * _ROWS_OF_REMAP
+    folded = max(_LEAST_ROWS, -(-count // _MOST_COLUMNS))
+    padded = -(-count // folded) * folded
     maps = np.zeros((2, padded), np.float32)
     for axis, places, step in ((0, columns, scale[1]), (1, rows, scale[0])):
         maps[axis, :count] = places.astype(np.float32) * step + (step / 2 - 0.5)
-    x, y = maps.reshape(2, _ROWS_OF_REMAP, -1)
+    x, y = maps.reshape(2, folded, -1)
     sampled = cv2.remap(planes, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.ascontiguousarray(sampled.reshape(padded, -1)[:count].T)
 

@@ -114,3 +114,9 @@ def test_odd_sizes_are_halved_without_a_shift(shape):
     image = np.round(np.array((200, 40, 90)) * share + np.array((20, 220, 120)) * (1 - share)).astype(np.uint8)
     found = estimate_foreground(image, alpha)
     assert np.abs(found[alpha > 0].astype(int) - (200, 40, 90)).max() <= 2
+
+
+def test_millions_of_soft_pixels_are_no_obstacle():
+    image = np.random.default_rng(0).integers(0, 256, (1500, 1500, 3), np.uint8)
+    alpha = np.full((1500, 1500), 128, np.uint8)  # more than a list of cv2.remap may have in 64 rows
+    assert estimate_foreground(image, alpha).shape == image.shape
