@@ -36,7 +36,7 @@ from pipeline.sources.read import ReadPhotos
 from pipeline.version import __version__
 from transforms.colour_transfer import MatchLook
 from transforms.compliance import CheckCompliance
-from transforms.compose import ComposePackshot, required_working_side
+from transforms.compose import ComposePackshot
 from transforms.decode import DecodeLimits, DecodePhotos
 from transforms.encode import EncodeAssets
 from transforms.enhance import EnhancePhotos
@@ -44,6 +44,7 @@ from transforms.faces import BlurFaces
 from transforms.matte import MattePhotos
 from transforms.normalise import NormaliseColour, NormaliseLimits
 from transforms.perceptual_hash import HashPhotos
+from transforms.placing import required_working_side
 from transforms.privacy import ReadLabels
 from transforms.quality import JudgeQuality
 from transforms.segment import SegmentPhotos

@@ -18,8 +18,8 @@ import numpy as np
 from PIL import Image, JpegImagePlugin
 
 from transforms import icc
-from transforms.compose import product_box
 from transforms.encode import srgb_icc
+from transforms.placing import product_box
 from transforms.profile import Profile
 from transforms.quality import Measurements
 from transforms.reasons import ReviewReason

@@ -19,10 +19,10 @@ import cv2
 import numpy as np
 from PIL import Image, ImageCms
 
-from transforms.compose import STEPS, resample
 from transforms.metadata_blocks import XMP_APP1
 from transforms.profile import Profile
 from transforms.reasons import ReviewReason
+from transforms.resample import STEPS, resample
 from transforms.source_type import SourceType, product_type, source_type_packet, strongest
 from transforms.stage import PhotoStage
 

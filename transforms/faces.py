@@ -15,7 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from transforms.compose import Box
+from transforms.placing import Box
 from transforms.stage import PhotoStage
 
 ENHANCEMENT = "blur_faces"

@@ -18,7 +18,8 @@ from pipeline.running import read_run
 from pipeline.sinks import storage
 from pipeline.sinks.tables import read_table
 from transforms.compliance import Check, Findings, check_file
-from transforms.compose import NOT_CUT, compose, cut_sides, required_working_side
+from transforms.compose import compose
+from transforms.placing import NOT_CUT, cut_sides, required_working_side
 from transforms.profile import Profile
 from transforms.quality import Measurements, judge, measure_parts
 from transforms.reasons import ReviewReason

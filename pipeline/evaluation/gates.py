@@ -18,8 +18,8 @@ from pipeline.evaluation.cases import photos_of_split, read_picture, read_rows
 from pipeline.evaluation.tables import markdown_table
 from pipeline.records import Photo
 from transforms.colour import LUMINANCE, decode_srgb8, linear_to_srgb
-from transforms.compose import cut_sides
 from transforms.matte import matte_photo
+from transforms.placing import cut_sides
 from transforms.quality import Measurements, judge_photo
 from transforms.reasons import ReviewReason
 from transforms.segment import segment

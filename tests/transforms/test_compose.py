@@ -11,24 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.records import Photo
-from transforms.compose import (
-    OPAQUE,
-    STEPS,
-    Box,
-    ComposePackshot,
-    CutSides,
-    compose,
-    compose_photo,
-    cut_sides,
-    place,
-    product_box,
-    required_working_side,
-    resample,
-    tilt_to_mend,
-)
+from transforms.compose import ComposePackshot, compose, compose_photo, tilt_to_mend
 from transforms.ground import paint_ground
+from transforms.placing import Box, CutSides, cut_sides, place, product_box, required_working_side
 from transforms.profile import Profile
 from transforms.reasons import ReviewReason
+from transforms.resample import OPAQUE, STEPS, resample
 
 SQUARE = Profile("square", 200, 200)
 colours = st.tuples(*[st.integers(0, 255)] * 3)

@@ -7,8 +7,8 @@ from apache_beam.testing.util import assert_that
 
 from pipeline.records import Photo
 from transforms import faces
-from transforms.compose import Box
 from transforms.faces import ENHANCEMENT, BlurFaces, blur_face, blur_photo_faces, find_faces
+from transforms.placing import Box
 
 
 def person(height=400, width=280, scale=1.0, centre=(140, 90)):
