@@ -150,10 +150,10 @@ class _Axis(NamedTuple):
 
     frame: int
     canvas: int
-    soft: tuple[int, int]
-    product: tuple[int, int]
-    placed: tuple[int, int]
-    cut: tuple[bool, bool]
+    soft: tuple[int, ...]
+    product: tuple[int, ...]
+    placed: tuple[int, ...]
+    cut: tuple[bool, ...]
 
     def stretch(self) -> tuple[slice, int, int]:
         """Widens the product's box so that its soft edges are drawn too, as far as the canvas shows them.

@@ -119,23 +119,28 @@ def measure_blur(image: np.ndarray, alpha: np.ndarray) -> float | None:
     if not width:
         return None
     crop = np.s_[max(0, y - _MARGIN) : y + height + _MARGIN, max(0, x - _MARGIN) : x + width + _MARGIN]
-    grey, solid = cv2.cvtColor(image[crop], cv2.COLOR_RGB2GRAY), alpha[crop]
+    # averaging areas takes half the time in floating point
+    grey: np.ndarray = cv2.cvtColor(image[crop], cv2.COLOR_RGB2GRAY).astype(np.float32)
+    solid = alpha[crop]
     scale = _BLUR_SIDE / max(width, height)
     if scale < 1:
         size = (max(1, round(grey.shape[1] * scale)), max(1, round(grey.shape[0] * scale)))
         grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
         solid = cv2.resize(solid, size, interpolation=cv2.INTER_LINEAR)  # only says where the product is about
-    grey = cv2.GaussianBlur(grey.astype(np.float32), (0, 0), _SMOOTHING)
+    grey = cv2.GaussianBlur(grey, (0, 0), _SMOOTHING)
     across, down, gradient = _gradient(grey)
     again = _gradient(cv2.GaussianBlur(grey, (0, 0), _REBLUR))[2]
     near = cv2.dilate(cv2.compare(solid, 128, cv2.CMP_GE), np.ones((5, 5), np.uint8))  # type: ignore[call-overload]
-    # an edge is where the gradient is largest along its own direction, or nearly along it
-    steep = cv2.compare(cv2.absdiff(across, 0), cv2.absdiff(down, 0), cv2.CMP_GE)  # type: ignore[call-overload]
     strong = cv2.bitwise_and(near, cv2.compare(gradient, 1, cv2.CMP_GT))  # type: ignore[call-overload]
+    # an edge is where the gradient is largest along its own direction, or nearly along it
+    upright, level = (
+        cv2.compare(gradient, cv2.dilate(gradient, np.ones(span, np.uint8)), cv2.CMP_GE) for span in ((1, 3), (3, 1))
+    )
+    places = np.flatnonzero(cv2.bitwise_and(strong, cv2.bitwise_or(upright, level)) != 0)
+    steep = np.abs(across.take(places)) >= np.abs(down.take(places))
     widths = []
-    for direction, span in ((steep, (1, 3)), (cv2.bitwise_not(steep), (3, 1))):
-        ridge = cv2.compare(gradient, cv2.dilate(gradient, np.ones(span, np.uint8)), cv2.CMP_GE)
-        edges = np.flatnonzero(cv2.bitwise_and(cv2.bitwise_and(direction, strong), ridge) != 0)
+    for ridge, direction in ((upright, steep), (level, ~steep)):
+        edges = places[direction & (ridge.take(places) != 0)]
         if (width_of := _edge_width(gradient.take(edges), again.take(edges))) is not None:
             widths.append(width_of)
     return max(widths, default=None)
@@ -176,7 +181,7 @@ def measure_exposure(image: np.ndarray, alpha: np.ndarray) -> Measurements:
     """
     step = max(1, max(alpha.shape) // _GLANCE_SIDE)
     # every so many pixels rather than a shrunk picture: averages hide what is clipped
-    image, alpha = np.ascontiguousarray(image[::step, ::step]), alpha[::step, ::step]
+    image, alpha = image[::step].take(np.arange(0, alpha.shape[1], step), axis=1), alpha[::step, ::step]
     red, green, blue = cv2.split(image)
     highlight = quantile(_LINEAR[cv2.max(cv2.max(red, green), blue)], 0.99)
     white = cv2.inRange(image, (_WHITE,) * 3, (255,) * 3)
@@ -215,11 +220,12 @@ def measure_parts(image: np.ndarray, alpha: np.ndarray, least: float = 0.25) -> 
     """
     scale = min(1.0, _GLANCE_SIDE / max(alpha.shape))
     size = (max(1, round(alpha.shape[1] * scale)), max(1, round(alpha.shape[0] * scale)))
-    small = shrink(alpha, size)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats((small >= 128).view(np.uint8))
-    areas = stats[1:, cv2.CC_STAT_AREA]
+    product = (shrink(alpha, size) >= 128).view(np.uint8)
+    count = cv2.connectedComponents(product)[0]  # a third of the time that areas take, which most photos do not need
     if count <= 2:
         return count - 1, 0.0
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(product)
+    areas = stats[1:, cv2.CC_STAT_AREA]
     pieces = 1 + np.flatnonzero(areas >= least * areas.max())
     if len(pieces) == 1:
         return 1, 0.0
