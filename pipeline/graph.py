@@ -178,6 +178,7 @@ def build_graph(
         lost | "WriteRejections" >> WriteTable(config.output, "rejections", plan.run, REJECTIONS_SCHEMA, plan.shards),
         removed | "WriteRemoved" >> WriteTable(config.output, "removed", plan.run, REMOVED_SCHEMA, plan.shards),
         near
+        | "PackNearDuplicates" >> PackRows(NEAR_DUPLICATES_SCHEMA, plan.shards, NEAR_DUPLICATES_KEY[0])  # PackedRows
         | "WriteNearDuplicates"
         >> WriteTable(
             config.output, "near_duplicates", plan.run, NEAR_DUPLICATES_SCHEMA, plan.shards, NEAR_DUPLICATES_KEY

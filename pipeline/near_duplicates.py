@@ -19,7 +19,7 @@ from pipeline.report.columns import id_digest
 from pipeline.sinks import storage
 from pipeline.sinks.tables import part_name, read_part
 from pipeline.sinks.write_table import ShardSummary
-from transforms.perceptual_hash import DETAIL_BITS, HASH_BITS, colour_distance
+from transforms.perceptual_hash import DETAIL_BITS, HASH_BITS, colour_distances
 
 # A photo is listed with so many near-duplicates before it, the nearest: a picture that is in a catalogue ten thousand
 # times would else fill fifty million rows. Nor would it be compared with all of its kind in less than fifty million
@@ -300,9 +300,10 @@ def _join_firsts(
     _, parts = group
     pairs = np.frombuffer(b"".join(parts["pairs"]), _PAIR)
     if len(pairs):
-        firsts = _look_up(_joined(parts["photos"]), pairs["first"])
+        photos = _joined(parts["photos"])
         for partition, members in _parted(pairs["second"], partitions):
-            yield partition, (pairs[members].tobytes(), _take(firsts, members))
+            wanted = pairs[members]
+            yield partition, (wanted.tobytes(), _look_up(photos, np.unique(wanted["first"])))
 
 
 def _join_seconds(group: tuple[int, Mapping[str, Iterable[Any]]]) -> Iterator[dict[str, Any]]:
@@ -311,28 +312,30 @@ def _join_seconds(group: tuple[int, Mapping[str, Iterable[Any]]]) -> Iterator[di
     pairs = np.frombuffer(b"".join(half[0] for half in halves), _PAIR)
     if not len(pairs):
         return
-    firsts = _joined(half[1] for half in halves)
-    keys, second = np.unique(pairs["second"], return_inverse=True)
-    known = _look_up(_joined(parts["photos"]), keys)
-    ranks = np.argsort(np.argsort(pairs["first"], kind="stable"), kind="stable")  # positions in the order of the keys
-    found = NearPairs(ranks, second, pairs["distance"], pairs["detail_distance"], pairs["more"])
-    place = np.argsort(ranks)
-    for rank, second_place, distance, detail_distance, more in zip(*_nearest(found, MOST_NEIGHBOURS), strict=True):
-        sides = sorted((_side(firsts, int(place[rank])), _side(known, int(second_place))))
+    keys = [np.unique(pairs[side], return_inverse=True) for side in ("first", "second")]
+    sides = _joined(half[1] for half in halves), _joined(parts["photos"])
+    firsts, seconds = (_look_up(side, unique) for side, (unique, _) in zip(sides, keys, strict=True))
+    (_, first), (_, second) = keys
+    found = NearPairs(first, second, pairs["distance"], pairs["detail_distance"], pairs["more"])
+    found = _nearest(found, MOST_NEIGHBOURS)
+    colours = colour_distances(_colours(firsts)[found.first], _colours(seconds)[found.second])
+    values = (column.tolist() for column in (*found, colours))
+    for one, other, distance, detail_distance, more, colour_distance in zip(*values, strict=True):
         row: dict[str, Any] = {
-            "distance": int(distance),
-            "detail_distance": int(detail_distance),
-            "colour_distance": colour_distance(sides[0][1], sides[1][1]),
-            "more": bool(more),
+            "distance": distance,
+            "detail_distance": detail_distance,
+            "colour_distance": colour_distance,
+            "more": more,
         }
-        for name, ((photo_id, source_uri, refresh, digits), _) in zip("ab", sides, strict=True):
+        both = sorted((firsts[2][one], seconds[2][other]))
+        for name, (photo_id, source_uri, refresh, digits) in zip("ab", both, strict=True):
             row[f"id_{name}"], row[f"hash_{name}"] = photo_id, digits
             row[f"source_uri_{name}"], row[f"refresh_{name}"] = source_uri, refresh
         yield row
 
 
-def _side(batch: Batch, place: int) -> tuple[tuple[str, ...], bytes]:
-    return batch[2][place], batch[1][32 * place : 32 * place + 32]
+def _colours(batch: Batch) -> np.ndarray:
+    return np.frombuffer(batch[1], np.uint8).reshape(-1, 32)
 
 
 def _joined(batches: Iterable[Batch]) -> Batch:

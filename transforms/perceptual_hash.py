@@ -86,18 +86,19 @@ def perceptual_hash(image: np.ndarray, alpha: np.ndarray | None = None) -> Perce
     )
 
 
-def colour_distance(first: bytes | np.ndarray, second: bytes | np.ndarray) -> float:
+def colour_distances(first: bytes | np.ndarray, second: bytes | np.ndarray) -> np.ndarray:
     """Returns how differently the parts of two frames are coloured; a cast over all of a frame does not count.
 
     Args:
-      first, second: ``perceptual_colours`` as bytes, 32 each.
+      first, second: ``perceptual_colours`` as bytes, 32 a frame, of as many frames.
 
     Returns:
-      Root mean square of the differences of a*, b* that are left when their mean is taken away; 0 or more.
+      float32 (frames,): root mean square of the differences of a*, b* that are left when their mean is taken away; 0
+      or more.
     """
     difference = _fields(first) - _fields(second)
-    difference -= difference.mean(axis=0)
-    return float(np.sqrt((difference**2).sum(axis=1).mean()))
+    difference -= difference.mean(axis=1, keepdims=True)
+    return np.sqrt(np.square(difference, out=difference).sum(axis=2).mean(axis=1))
 
 
 def hash_photo(photo):
@@ -121,4 +122,4 @@ def _digits(found: imagehash.ImageHash) -> str:
 
 
 def _fields(colours: bytes | np.ndarray) -> np.ndarray:
-    return np.frombuffer(colours, np.int8).reshape(-1, 2).astype(np.float64)
+    return np.frombuffer(colours, np.int8).reshape(-1, COLOUR_SIDE**2, 2).astype(np.float32)

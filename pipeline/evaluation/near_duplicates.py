@@ -16,7 +16,7 @@ from pipeline.evaluation.gates import stored
 from pipeline.evaluation.sheets import write_tiles
 from pipeline.evaluation.tables import markdown_table
 from pipeline.near_duplicates import DETAIL_PER_BIT
-from transforms.perceptual_hash import MOST_DISTANCE, RECOLOURED, PerceptualHash, colour_distance, perceptual_hash
+from transforms.perceptual_hash import MOST_DISTANCE, RECOLOURED, PerceptualHash, colour_distances, perceptual_hash
 
 DISTANCES = (0, 2, 4, 6, 8, 10, 12, 16)
 _WHITE = (255, 255, 255)
@@ -195,7 +195,7 @@ def compare_all(hashes: Sequence[PerceptualHash], limit: int = MOST_DISTANCE) ->
         distances = np.bitwise_count(coarse[first + 1 :] ^ coarse[first])
         for second in (np.flatnonzero(distances <= limit) + first + 1).tolist():
             apart = int(np.bitwise_count(detail[first] ^ detail[second]).sum())
-            colour = colour_distance(colours[first], colours[second])
+            colour = float(colour_distances(colours[first], colours[second])[0])
             pairs.append(Pair(first, second, int(distances[second - first - 1]), apart, colour))
     return sorted(pairs, key=lambda pair: (pair.distance, pair.detail_distance, pair.first, pair.second))
 

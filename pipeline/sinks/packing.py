@@ -41,21 +41,23 @@ class PackRows(beam.PTransform):
     Args:
       schema: of the table.
       shards: of the table.
+      key: the column that a row's shard follows from.
 
     Returns (of ``expand``):
       ``PackedRows``, from rows.
     """
 
-    def __init__(self, schema: pa.Schema, shards: int):
+    def __init__(self, schema: pa.Schema, shards: int, key: str = "id"):
         super().__init__()
-        self._packer = _PackRows(schema, shards)
+        self._packer = _PackRows(schema, shards, key)
 
     def expand(self, rows):
         return rows | beam.ParDo(self._packer)
 
 
 class _PackRows(beam.DoFn):
-    def __init__(self, schema: pa.Schema, shards: int):
+    def __init__(self, schema: pa.Schema, shards: int, key: str):
+        self._key = key
         self._schema = schema.serialize().to_pybytes()  # a schema's own pickle differs between pyarrow versions
         self._shards = shards
         self._waiting: dict[int, list[Row]] = {}
@@ -64,7 +66,7 @@ class _PackRows(beam.DoFn):
         self._waiting = {}
 
     def process(self, row: Row):
-        shard = shard_of(row["id"], self._shards)
+        shard = shard_of(row[self._key], self._shards)
         rows = self._waiting.setdefault(shard, [])
         rows.append(row)
         if len(rows) == _ROWS_A_PACK:

@@ -11,32 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.records import Photo
+from tests.transforms.shapes import ellipse, noise, rectangle
 from transforms.compose import ComposePackshot, compose, compose_photo, tilt_to_mend
 from transforms.ground import paint_ground
-from transforms.placing import Box, CutSides, cut_sides, place, product_box, required_working_side
+from transforms.placing import Box, CutSides, cut_sides, product_box
 from transforms.profile import Profile
 from transforms.reasons import ReviewReason
-from transforms.resample import OPAQUE, STEPS, resample
 
 SQUARE = Profile("square", 200, 200)
 colours = st.tuples(*[st.integers(0, 255)] * 3)
-
-
-def ellipse(width, height, *, frame=(160, 120), blur=1.0):
-    """A soft elliptic matte in the middle of a frame of (height, width)."""
-    alpha = np.zeros(frame, np.uint8)
-    cv2.ellipse(alpha, (frame[1] // 2, frame[0] // 2), (width // 2, height // 2), 0, 0, 360, 255, -1, cv2.LINE_AA)
-    return cv2.GaussianBlur(alpha, (0, 0), blur)
-
-
-def rectangle(left, top, right, bottom, *, frame=(160, 120)):
-    alpha = np.zeros(frame, np.uint8)
-    alpha[top:bottom, left:right] = 255
-    return alpha
-
-
-def noise(shape, seed=0):
-    return np.random.default_rng(seed).integers(0, 256, (*shape, 3), np.uint8)
 
 
 @settings(deadline=None, max_examples=50)
@@ -146,20 +129,6 @@ def test_matte_that_ends_just_short_of_the_frame_is_still_flush():
     assert (composition.alpha[-1, composition.box.x + 3 : composition.box.x + composition.box.width - 3] == 255).all()
 
 
-def test_a_grazing_tip_is_not_a_cut():
-    alpha = rectangle(20, 20, 100, 140, frame=(160, 400))
-    alpha[60:62, 100:400] = 255
-    assert cut_sides(alpha) == CutSides(False, False, False, False)
-
-
-def test_margins_shift_the_centre():
-    profile = Profile("m", 100, 200, fill=1.0, margins=(0.2, 0.0, 0.1, 0.3))
-    box = place(Box(0, 0, 70, 70), CutSides(False, False, False, False), profile)
-    assert box == Box(30, 75, 70, 70)
-    box = place(Box(0, 0, 10, 300), CutSides(False, False, False, False), profile)
-    assert (box.y, box.height) == (40, 140)
-
-
 def test_enlarging_too_much_is_said():
     alpha = rectangle(50, 70, 70, 90)
     composition = compose(noise(alpha.shape), alpha, SQUARE)
@@ -197,51 +166,9 @@ def test_haze_is_dropped():
     assert (composition.alpha[:5] == 0).all()
 
 
-@pytest.mark.parametrize("size", [(30, 40), (240, 320)])
-def test_resample_keeps_its_ranges(size):
-    alpha = ellipse(80, 100, blur=0.5)
-    scaled = np.dstack(resample(noise(alpha.shape), alpha, *size))
-    assert scaled.shape == (size[1], size[0], 4)
-    assert scaled.dtype == np.uint16
-    assert scaled[..., 3].max() == OPAQUE
-    assert (scaled[..., :3] <= scaled[..., 3:]).all()
-
-
-@settings(deadline=None, max_examples=30)
-@given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 90), st.integers(1, 90), st.integers(0, 999))
-def test_resample_is_what_floating_point_gives(height, width, new_height, new_width, seed):
-    rng = np.random.default_rng(seed)
-    foreground = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
-    alpha = rng.choice(np.array([0, 0, 90, 255, 255], np.uint8), (height, width))
-    shrinks = new_width <= width and new_height <= height
-    method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
-    share = alpha.astype(np.float32) / 255
-    matte = cv2.resize(share, (new_width, new_height), interpolation=method)[..., None]
-    premultiplied = cv2.resize(foreground * share[..., None], (new_width, new_height), interpolation=method)
-    premultiplied = premultiplied.reshape(*matte.shape[:2], 3) / np.maximum(matte, 1)
-    matte = np.clip(matte, 0, 1)
-    wanted = np.concatenate([np.clip(premultiplied, 0, 255 * matte), 255 * matte], axis=2)
-    found = np.dstack(resample(foreground, alpha, new_width, new_height)) / STEPS
-    np.testing.assert_allclose(found, wanted, atol=0.05)
-
-
 def test_arrays_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match=r"foreground is uint8 \(4, 4, 3\) and alpha uint8 \(5, 4\)"):
         compose(np.zeros((4, 4, 3), np.uint8), np.zeros((5, 4), np.uint8), SQUARE)
-
-
-@settings(deadline=None, max_examples=50)
-@given(frame=st.tuples(st.integers(50, 9000), st.integers(50, 9000)), share=st.floats(0.4, 1), aspect=st.floats(0.1, 1))
-def test_working_side_has_all_pixels_of_a_product_of_two_fifths(frame, share, aspect):
-    width, height = frame
-    longest = max(frame)
-    side = required_working_side(SQUARE, width, height)
-    assert 1 <= side <= longest
-    product = share * side  # its longest side in a decode that keeps just what is asked for
-    box = Box(0, 0, max(1, int(product)), max(1, int(product * aspect)))
-    placed = place(box, CutSides(False, False, False, False), SQUARE)
-    assert side == longest or placed.width / box.width <= 1.03
-    assert side <= max(required_working_side(SQUARE), 200 * longest / min(frame) + 1)
 
 
 def photo(alpha, **fields):

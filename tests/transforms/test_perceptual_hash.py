@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from pipeline.records import Photo
-from transforms.perceptual_hash import colour_distance, hash_photo, perceptual_hash, small_picture
+from transforms.perceptual_hash import colour_distances, hash_photo, perceptual_hash, small_picture
 
 
 def _scene(seed=0, height=533, width=400):
@@ -76,9 +76,9 @@ def test_recoloured_product_is_told_by_its_colours_alone():
     second[50:150, 40:110] = (30, 115, 160)
     one, other = perceptual_hash(first), perceptual_hash(second)
     assert _bits(one, other)[0] <= 8
-    assert colour_distance(*(bytes.fromhex(h.perceptual_colours) for h in (one, other))) > 8
+    assert colour_distances(*(bytes.fromhex(h.perceptual_colours) for h in (one, other))) > 8
     warm = perceptual_hash((first * np.float32((1, 0.96, 0.9))).astype(np.uint8))
-    assert colour_distance(*(bytes.fromhex(h.perceptual_colours) for h in (one, warm))) < 5
+    assert colour_distances(*(bytes.fromhex(h.perceptual_colours) for h in (one, warm))) < 5
 
 
 def test_hidden_colours_do_not_count():
@@ -102,8 +102,8 @@ def test_frames_of_any_size_have_a_hash(height, width, value, transparent):
 @settings(max_examples=50, deadline=None)
 @given(st.binary(min_size=32, max_size=32), st.binary(min_size=32, max_size=32), st.integers(-20, 20))
 def test_colour_distance_is_symmetric_and_blind_to_a_cast(first, second, cast):
-    assert colour_distance(first, second) == pytest.approx(colour_distance(second, first))
-    assert colour_distance(first, first) == 0
+    assert colour_distances(first, second) == pytest.approx(colour_distances(second, first))
+    assert colour_distances(first, first) == 0
     moved = np.frombuffer(second, np.int8).astype(int) // 2
     one, two = (np.clip(moved + shift, -128, 127).astype(np.int8) for shift in (0, cast))
-    assert colour_distance(first, one) == pytest.approx(colour_distance(first, two))
+    assert colour_distances(first, one) == pytest.approx(colour_distances(first, two))
