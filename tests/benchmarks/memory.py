@@ -12,7 +12,7 @@ from pipeline.config import RunConfig
 from pipeline.planning import plan_run
 from pipeline.records import Photo
 from tests.benchmarks import photos
-from tests.benchmarks.bench import Bench
+from tests.benchmarks.bench import WITHOUT_NEAR_DUPLICATES, Bench
 from tests.benchmarks.plain_loop import PlainLoop
 from tests.benchmarks.processes import run_command, run_job
 from tests.benchmarks.results import Bar, Section, markdown_table
@@ -35,7 +35,7 @@ def read_all(path: str) -> int:
 def memory_section(bench: Bench) -> Section:
     """Compares the peaks of a small and a large run, and reads large photos out of one row group."""
     sizes = bench.sizes
-    small = run_job(bench.catalogue(sizes.small), bench.scratch("small"))
+    small = run_job(bench.catalogue(sizes.small), bench.scratch("small"), WITHOUT_NEAR_DUPLICATES)
     _, large = bench.large_run
     ratio = large.usage.peak_mb / small.usage.peak_mb
     rows = [
