@@ -171,8 +171,16 @@ class Photo:
     milliseconds: dict[str, float] = dataclasses.field(default_factory=dict)
 
     def replace(self, **changes) -> Photo:
-        """Returns this photo with some fields changed."""
-        return dataclasses.replace(self, **changes)
+        """Returns this photo with some fields changed.
+
+        Raises:
+          TypeError: a photo has no such field.
+        """
+        if unknown := changes.keys() - vars(self).keys():
+            raise TypeError(f"a photo has no {', '.join(sorted(unknown))}")
+        changed = object.__new__(type(self))  # without __init__, which sets forty fields one by one, in 50 us
+        vars(changed).update(vars(self), **changes)
+        return changed
 
     def timed(self, stage: str, milliseconds: float) -> Photo:
         """Returns this photo with the time of one more stage."""

@@ -6,6 +6,7 @@ import contextlib
 import json
 import logging
 import os
+import shlex
 import signal
 import sys
 import tempfile
@@ -15,7 +16,8 @@ from typing import Any, NoReturn
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
-from apache_beam.runners.worker import sdk_worker
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.transforms.environments import SubprocessSDKEnvironment
 
 from models.handlers.backends import available_threads
 from pipeline.graph import build_graph
@@ -28,6 +30,7 @@ from pipeline.sinks import storage
 from pipeline.sinks.commit import CommitConflict, check_still_latest
 from pipeline.supervision import kill_workers, watching_workers
 from pipeline.usage import FAILED
+from pipeline.worker import silence_traces
 
 # In Beam 2.77 DirectRunner first tries to download another runner; this is the one that it falls back to.
 _LOCAL_RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
@@ -89,25 +92,36 @@ def workers_for(photos: int, cores: int) -> tuple[str, int]:
 def _run_on(plan: RunPlan, options: PipelineOptions, all_cores: bool, show_progress: bool) -> None:
     standard = options.view_as(StandardOptions)
     local = (standard.runner or DEFAULT_RUNNER) in (DEFAULT_RUNNER, "FnApiRunner", _LOCAL_RUNNER)
+    runner = None
     if local:
         standard.runner = _LOCAL_RUNNER
+        direct = options.view_as(DirectOptions)
         if all_cores:
-            direct = options.view_as(DirectOptions)
             sure = plan.refresh.new + plan.refresh.outdated
             direct.direct_running_mode, direct.direct_num_workers = workers_for(sure, available_threads())
+        if direct.direct_running_mode == "multi_processing":
+            # in that mode Beam starts workers of its own kind, by a path that may not have a space in it
+            direct.direct_running_mode = "in_memory"
+            runner = FnApiRunner(SubprocessSDKEnvironment.from_command_string(_worker_command()))
     with (
         marking_run(plan.config.output, plan.run, local=local) as marker,
         tempfile.NamedTemporaryFile(prefix="packshot-progress-") as counter,
         _ending_on_interrupt(counter.name),
         watching_workers(lambda death: _end(counter.name, f"the job failed: {death}; {_UNTOUCHED}", FAILED)),
     ):
-        pipeline = beam.Pipeline(options=options)
+        pipeline = beam.Pipeline(runner, options)
         build_graph(pipeline, plan, progress=counter.name if local else None, marker=marker)
         if local and show_progress:
             with ProgressLine(counter.name, plan.to_do):
                 _finish(pipeline)
         else:
             _finish(pipeline)
+
+
+def _worker_command() -> str:
+    verbose = logging.getLogger("apache_beam").isEnabledFor(logging.ERROR)
+    module = "apache_beam.runners.worker.sdk_worker_main" if verbose else "pipeline.worker"
+    return f"{shlex.quote(sys.executable)} -m {module}"
 
 
 def read_run(output: str, run: str) -> dict[str, Any]:
@@ -170,9 +184,7 @@ def silence_libraries(verbose: bool) -> None:
         stream=sys.stderr,
     )
     if not verbose:
-        # Beam logs the trace of every error that ends a job and prints it besides, and where standard error is a file
-        # on a full disk it then waits for ever. The command says the error in a line.
-        logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
-        vars(sdk_worker)["print"] = lambda *_, **__: None
+        logging.getLogger("apache_beam").setLevel(logging.CRITICAL)  # the trace of every error that ends a job
+        silence_traces()
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         os.environ.setdefault("GRPC_VERBOSITY", "ERROR")

@@ -68,10 +68,15 @@ def small_disk(committed, tmp_path):
         subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
-def test_disk_full(shop, small_disk, check):
+_PROCESSES = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")  # as large runs have
+
+
+@pytest.mark.parametrize("workers", [(), _PROCESSES], ids=["threads", "processes"])
+def test_disk_full(shop, small_disk, check, workers):
     output = Output(small_disk / "out")
-    status, said = shop.run(output.path)
+    status, said = shop.ended(shop.start(output.path, *workers))
     assert status == 1
+    assert "Traceback" not in said
     (line,) = [line for line in said.splitlines() if line.startswith("packshot:")]
     assert "No space left on device" in line
     check.previous_run_is_untouched(output)

@@ -1,7 +1,10 @@
 """Which workers a local run takes."""
 
+import shlex
+
 import pytest
 
+from pipeline import running
 from pipeline.running import workers_for
 
 
@@ -16,3 +19,8 @@ from pipeline.running import workers_for
 )
 def test_processes_are_taken_where_they_are_worth_their_start(photos, cores, expected):
     assert workers_for(photos, cores) == expected
+
+
+def test_worker_is_started_from_any_folder(monkeypatch):
+    monkeypatch.setattr(running.sys, "executable", "/home/my user/bin/python")
+    assert shlex.split(running._worker_command())[0] == "/home/my user/bin/python"

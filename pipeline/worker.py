@@ -1,0 +1,21 @@
+"""A worker process of a local run: Beam's own, without what that prints."""
+
+from __future__ import annotations
+
+import sys
+
+from apache_beam.runners.worker import sdk_worker, sdk_worker_main
+
+
+def silence_traces() -> None:
+    """Keeps Beam from printing the trace of every error that ends a job.
+
+    It logs it as well, and the command says the error in a line. Where standard error is a file on a full disk, the
+    print fails, the error is never reported, and the job waits for ever.
+    """
+    vars(sdk_worker)["print"] = lambda *_, **__: None
+
+
+if __name__ == "__main__":
+    silence_traces()
+    sdk_worker_main.main(sys.argv)
