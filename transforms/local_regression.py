@@ -32,7 +32,7 @@ def take(planes: np.ndarray, where: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(planes.reshape(-1, planes.shape[2]).take(where, axis=0).T)
 
 
-def centred(image: np.ndarray) -> list[np.ndarray]:
+def _centred(image: np.ndarray) -> list[np.ndarray]:
     """Returns the channels of a picture, uint8 (h, w, 3), as float32 (h, w) each, -0.5..0.5.
 
     Centred on 0, they keep the differences of float32 moments exact enough.
@@ -78,7 +78,7 @@ class Colours:
     @classmethod
     def of(cls, image: np.ndarray) -> Colours:
         """Takes them of a picture, uint8 (h, w, 3), RGB."""
-        red, green, blue = centred(image)
+        red, green, blue = _centred(image)
         return cls(
             cv2.merge([np.ones_like(red), red, green, blue]),
             cv2.merge([red * red, red * green, red * blue, green * green]),
