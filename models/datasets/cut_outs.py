@@ -7,11 +7,7 @@ catalogue.parquet ─ row groups ─ reshuffle ─ read, label ─┬─ train �
 
 from __future__ import annotations
 
-import contextlib
-import importlib.util
-import io
 import json
-import logging
 import posixpath
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,21 +17,16 @@ import apache_beam as beam
 import cv2
 import numpy as np
 import tensorflow_datasets as tfds
-from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from models.datasets import labelling, parquet
+from models.datasets.building import LEFT_OUT, records, text, write_dataset, write_left_out
 from models.datasets.labelling import Labelled, NoPlainGround, Unusable
 from models.datasets.parquet import RowGroup
 from models.datasets.plan import DEVELOPMENT, TRAIN, Photo, Plan
 from models.segmentation.examples import WORKING_SIZE, Examples
 
-_LEFT_OUT = "left_out"
-# In Beam 2.77 DirectRunner first tries to download another runner; this is the one that it falls back to.
-_LOCAL_RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 _PICTURES = ("image", "label", "weight")
-
-logging.getLogger("absl").setLevel(logging.ERROR)  # it warns of every configuration that is not built in
 
 
 class LabelPhotos(beam.DoFn):
@@ -64,7 +55,7 @@ class LabelPhotos(beam.DoFn):
                 labelled = self._label(photo, element.uri, masks)
             except (Unusable, OSError, cv2.error) as error:
                 self._unusable.inc()
-                yield beam.pvalue.TaggedOutput(_LEFT_OUT, {"id": photo.id, "reason": " ".join(str(error).split())})
+                yield beam.pvalue.TaggedOutput(LEFT_OUT, {"id": photo.id, "reason": " ".join(str(error).split())})
                 if not isinstance(error, NoPlainGround):
                     continue
                 labelled = error.unlabelled
@@ -99,11 +90,6 @@ def _encoded(labelled: Labelled) -> dict[str, bytes]:
         "label": cv2.imencode(".png", labelled.label)[1].tobytes(),
         "weight": cv2.imencode(".png", labelled.weight)[1].tobytes(),
     }
-
-
-def _write_json(entries: list[dict[str, str]], path: str) -> None:
-    with FileSystems.create(path, mime_type="application/json") as file:
-        file.write(json.dumps(sorted(entries, key=lambda entry: entry["id"]), indent=1).encode())
 
 
 class PackshotCutOuts(tfds.core.GeneratorBasedBuilder):
@@ -151,13 +137,9 @@ class PackshotCutOuts(tfds.core.GeneratorBasedBuilder):
             pipeline
             | "ListRowGroups" >> beam.Create(plan.groups_of_rows)  # RowGroup
             | "SpreadRowGroups" >> beam.Reshuffle()
-            | "LabelPhotos" >> beam.ParDo(LabelPhotos(plan), **masks).with_outputs(TRAIN, DEVELOPMENT, _LEFT_OUT)
+            | "LabelPhotos" >> beam.ParDo(LabelPhotos(plan), **masks).with_outputs(TRAIN, DEVELOPMENT, LEFT_OUT)
         )
-        _ = (
-            labelled[_LEFT_OUT]
-            | "CollectLeftOut" >> beam.combiners.ToList()
-            | "WriteLeftOut" >> beam.Map(_write_json, f"{self.data_dir}/{_LEFT_OUT}.json")
-        )
+        write_left_out(labelled[LEFT_OUT], self.data_dir)
         return {split: labelled[split] for split in (TRAIN, DEVELOPMENT) if plan.counts.get(split)}
 
     def _generate_examples(self):
@@ -165,7 +147,7 @@ class PackshotCutOuts(tfds.core.GeneratorBasedBuilder):
 
     def left_out(self) -> list[dict[str, str]]:
         """Returns ``{"id", "reason"}`` of each photo of a built dataset that gave no example, by id."""
-        return json.loads(parquet.read_file(f"{self.data_dir}/{_LEFT_OUT}.json"))
+        return json.loads(parquet.read_file(f"{self.data_dir}/{LEFT_OUT}.json"))
 
 
 def _masks_by_id(group: RowGroup) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -197,25 +179,13 @@ def build_dataset(
     Raises:
       ValueError: not one photo of a split could be used.
     """
-    if file_format is None:
-        file_format = "tfrecord" if importlib.util.find_spec("tensorflow") else "array_record"
-    options = options or PipelineOptions(
-        ["--direct_running_mode=multi_threading"], runner=_LOCAL_RUNNER, direct_num_workers=workers
+    return write_dataset(
+        lambda form: PackshotCutOuts(plan=plan, data_dir=data_dir, file_format=form),
+        f"the {plan.kind} photos of a split of {dict(plan.counts)}",
+        workers=workers,
+        file_format=file_format,
+        options=options,
     )
-    builder = PackshotCutOuts(plan=plan, data_dir=data_dir, file_format=file_format)
-    tfds.disable_progress_bar()
-    download = tfds.download.DownloadConfig(beam_options=options, try_download_gcs=False)
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):  # it speaks of downloads, of which there are none
-            builder.download_and_prepare(download_config=download)
-    except Exception as error:
-        if "number of generated examples is 0" in str(error):  # raised inside a worker, so its type is lost
-            raise ValueError(
-                f"none of the {plan.kind} photos of a split of {dict(plan.counts)} could be used; look at "
-                f"{plan.groups_of_rows[0].uri!r}, or leave these photos out of the configuration"
-            ) from error
-        raise
-    return builder
 
 
 def read_examples(builder: PackshotCutOuts, split: str) -> Examples:
@@ -232,25 +202,13 @@ def read_examples(builder: PackshotCutOuts, split: str) -> Examples:
     found.images = np.empty((count, *found.images.shape[1:]), np.uint8)
     found.labels, found.weights = (np.empty((count, *found.labels.shape[1:]), np.uint8) for _ in range(2))
     ids, groups = [], []
-    for i, record in enumerate(_records(builder, split)):
-        ids.append(_text(record["id"]))
-        groups.append(_text(record["group"]))
+    for i, record in enumerate(records(builder, split, pictures=_PICTURES)):
+        ids.append(text(record["id"]))
+        groups.append(text(record["group"]))
         found.images[i] = _decoded(record["image"], cv2.IMREAD_COLOR_RGB)
         found.labels[i] = _decoded(record["label"], cv2.IMREAD_GRAYSCALE)
         found.weights[i] = _decoded(record["weight"], cv2.IMREAD_GRAYSCALE)
     return Examples(np.array(ids), np.array(groups), found.images, found.labels, found.weights)
-
-
-def _records(builder: PackshotCutOuts, split: str):
-    decoders = {name: tfds.decode.SkipDecoding() for name in _PICTURES}  # OpenCV is faster, and exact for JPEG
-    if builder.info.file_format is tfds.core.FileFormat.ARRAY_RECORD:
-        return builder.as_data_source(split, decoders=decoders)
-    in_order = tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
-    return tfds.as_numpy(builder.as_dataset(split=split, decoders=decoders, read_config=in_order))
-
-
-def _text(value: bytes | str) -> str:
-    return value.decode() if isinstance(value, bytes) else value
 
 
 def _decoded(content: bytes, flags: int) -> np.ndarray:

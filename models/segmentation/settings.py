@@ -5,17 +5,14 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import types
-import typing
 from pathlib import Path
 from typing import Any, Literal
-
-import yaml
 
 from models.datasets.sources import Catalogue, Products, Sources
 from models.segmentation.augment import Mix
 from models.segmentation.losses import LossWeights
 from models.segmentation.network import NetworkConfig
+from models.settings import build, names_of, read_settings, resolved
 
 Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
 
@@ -139,7 +136,7 @@ class TrainingConfig:
         for name in ("catalogue", "products"):
             if isinstance(values.get(name), str):
                 values[name] = {"path": values[name]} if values[name] else None
-        return _build(cls, values, "")
+        return build(cls, values)
 
 
 def round_fingerprint(config: TrainingConfig, number: int, data: str) -> str:
@@ -177,22 +174,11 @@ def read_recipe(name_or_path: str = DEFAULT_RECIPE) -> dict[str, Any]:
     Raises:
       ValueError: there is no such file, or it is no YAML mapping.
     """
-    path = Path(name_or_path)
-    if not path.is_file() and not path.suffix:
-        path = _RECIPES / f"{name_or_path}.yaml"
-    if not path.is_file():
-        names = ", ".join(sorted(recipe.stem for recipe in _RECIPES.glob("*.yaml")))
-        raise ValueError(f"there is no configuration {name_or_path!r}; give a YAML file, or one of {names}")
-    try:
-        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise ValueError(f"{str(path)!r} is not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(settings, dict):
-        raise ValueError(f"{str(path)!r} must be a mapping of settings, not {type(settings).__name__}")
+    settings, folder = read_settings(name_or_path, _RECIPES)
     for name in ("output", "masks", "rendered", "reviewed", "catalogue", "products"):
-        settings = {**settings, **_resolved(settings, name, path.parent)}
+        settings = {**settings, **resolved(settings, name, folder)}
     if str(settings.get("init", "")).endswith((".keras", ".h5")):
-        settings.update(_resolved(settings, "init", path.parent))
+        settings.update(resolved(settings, "init", folder))
     return settings
 
 
@@ -206,7 +192,7 @@ def override(settings: dict[str, Any], flags: dict[str, Any]) -> dict[str, Any]:
     """
     given = {name: value for name, value in flags.items() if value is not None}
     columns = {name: given[name] for name in ("id_column", "image_column", "group_column") if name in given}
-    merged = {**settings, **{name: given[name] for name in _names(TrainingConfig) if name in given}}
+    merged = {**settings, **{name: given[name] for name in names_of(TrainingConfig) if name in given}}
     for name in ("catalogue", "products"):
         before = settings.get(name)
         if isinstance(before, dict) and isinstance(merged.get(name), str):
@@ -215,69 +201,3 @@ def override(settings: dict[str, Any], flags: dict[str, Any]) -> dict[str, Any]:
         catalogue = merged.get("catalogue")
         merged["catalogue"] = {**({"path": catalogue} if isinstance(catalogue, str) else catalogue or {}), **columns}
     return merged
-
-
-def _resolved(settings: dict[str, Any], name: str, folder: Path) -> dict[str, Any]:
-    value = settings.get(name)
-    if isinstance(value, dict):
-        return {name: {**value, **_resolved(value, "path", folder)}}
-    if not isinstance(value, str) or not value or "://" in value:
-        return {}
-    return {name: str(folder / value)}
-
-
-def _build(wanted: type, values: Any, where: str) -> Any:
-    """Builds a dataclass from a mapping, naming what is wrong by its path of keys."""
-    if not isinstance(values, dict):
-        raise ValueError(f"{where}={values!r} must be a mapping of {', '.join(_names(wanted))}")
-    prefix = f"{where}." if where else ""
-    if unknown := sorted(set(map(str, values)) - set(_names(wanted))):
-        raise ValueError(f"unknown setting {prefix}{unknown[0]}; known are {', '.join(_names(wanted))}")
-    types_of_fields = typing.get_type_hints(wanted)
-    built = {name: _checked(types_of_fields[name], value, prefix + name) for name, value in values.items()}
-    for field in dataclasses.fields(wanted):
-        required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-        if required and field.name not in built:
-            raise ValueError(f"{prefix}{field.name} is missing")
-    try:
-        return wanted(**built)
-    except ValueError as error:
-        raise ValueError(f"{prefix}{error}") from error
-
-
-def _names(wanted: type) -> list[str]:
-    return [field.name for field in dataclasses.fields(wanted)]
-
-
-def _checked(wanted: Any, value: Any, where: str) -> Any:
-    """Returns the value as the wanted type, or says what is wrong with it."""
-    origin, arguments = typing.get_origin(wanted), typing.get_args(wanted)
-    if origin in (types.UnionType, typing.Union):
-        if value is None and type(None) in arguments:
-            return None
-        return _checked(next(a for a in arguments if a is not type(None)), value, where)
-    if origin is Literal:
-        if value not in arguments:
-            raise ValueError(f"{where}={value!r} must be one of {', '.join(map(repr, arguments))}")
-        return value
-    if origin is tuple:
-        if not isinstance(value, list | tuple):
-            raise ValueError(f"{where}={value!r} must be a list")
-        items = [arguments[0]] * len(value) if arguments[-1] is Ellipsis else list(arguments)
-        if len(items) != len(value):
-            raise ValueError(f"{where}={value!r} must be a list of {len(items)}")
-        return tuple(_checked(a, v, f"{where}[{i}]") for i, (a, v) in enumerate(zip(items, value, strict=True)))
-    if dataclasses.is_dataclass(wanted):
-        return value if isinstance(value, wanted) else _build(wanted, value, where)  # type: ignore[arg-type]
-    if wanted is float and isinstance(value, str):  # YAML takes 3e-4 for a string
-        try:
-            return float(value)
-        except ValueError:
-            pass
-    accepted = (int, float) if wanted is float else wanted
-    if not isinstance(value, accepted) or (isinstance(value, bool) and wanted is not bool):
-        raise ValueError(f"{where}={value!r} must be {_WORDS[wanted]}")
-    return wanted(value)
-
-
-_WORDS = {float: "a number", int: "a whole number", str: "text", bool: "true or false"}
