@@ -24,6 +24,7 @@ def _parser() -> argparse.ArgumentParser:
     from pipeline.colour_commands import add_colour_arguments, add_reference_arguments
     from pipeline.compliance_commands import add_compliance_arguments, add_gate_arguments
     from pipeline.exporting import add_export_arguments
+    from pipeline.gan_commands import add_gan_arguments
     from pipeline.near_duplicate_commands import add_near_duplicate_arguments
     from pipeline.options import add_run_arguments
     from pipeline.prune_command import add_prune_arguments
@@ -101,6 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     segmentation.add_argument("--workers", type=int, help="threads that label photos and make samples (default: 2)")
     segmentation.add_argument("--tensorboard", action="store_true", default=None, help="write curves for TensorBoard")
     segmentation.set_defaults(handle=_train_segmentation)
+    add_gan_arguments(models.add_parser("gan", help="a generator of articles", allow_abbrev=False))
 
     evaluate = commands.add_parser("evaluate", help="measure a model", allow_abbrev=False)
     subjects = evaluate.add_subparsers(dest="subject", required=True, metavar="SUBJECT", parser_class=_Parser)

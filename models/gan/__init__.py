@@ -1,0 +1,1 @@
+"""Class-conditional generative adversarial networks of catalogue articles."""

@@ -1,0 +1,230 @@
+"""Generators and discriminators, in backend-neutral Keras 3.
+
+``residual``: plain bottleneck blocks without normalisation, after R3GAN (Huang et al., "The GAN is dead; long live the
+GAN!", NeurIPS 2024), but with ungrouped 3x3 convolutions, which train fast on CPUs; the last doubling of the
+resolution is a pixel shuffle. The generator's blocks are modulated by a mapped latent (Karras et al., CVPR 2019), the
+discriminator is conditioned by projection (Miyato and Koyama, ICLR 2018).
+
+``dcgan``: strided convolutions with batch normalisation (Radford et al., ICLR 2016), conditioned likewise: the
+baseline, and the convolutional form of the founding recipe.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Literal
+
+import keras
+from keras import layers, ops
+
+Conditioning = Literal["none", "category", "category+colour"]
+
+SIZES = (16, 32, 64, 128, 256)
+_SLOPE = 0.2
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworkConfig:
+    """Shape of both networks.
+
+    Attributes:
+      architecture: ``residual`` or ``dcgan``.
+      size: side of the pictures in pixels, one of ``SIZES``.
+      latent: numbers that a picture is drawn from.
+      widths: channels at 4, 8, 16 ... pixels, up to half the size (``residual``: the last doubling is a pixel shuffle;
+        ``dcgan``: up to half the size, too).
+      blocks: residual blocks a resolution.
+      embedding: numbers that a category and a colour each become.
+      conditioning: what the networks are told.
+      spectral_normalisation: whether the discriminator's convolutions are spectrally normalised (Miyato et al., 2018).
+    """
+
+    architecture: Literal["residual", "dcgan"] = "residual"
+    size: int = 64
+    latent: int = 96
+    widths: tuple[int, ...] = (256, 192, 128, 64)
+    blocks: int = 1
+    embedding: int = 32
+    conditioning: Conditioning = "category+colour"
+    spectral_normalisation: bool = False
+
+    def __post_init__(self):
+        if self.size not in SIZES:
+            raise ValueError(f"size={self.size!r} must be one of {', '.join(map(str, SIZES))}")
+        wanted = int(math.log2(self.size)) - 2
+        if len(self.widths) != wanted:
+            raise ValueError(
+                f"widths={list(self.widths)!r} must be {wanted} numbers for size {self.size}: channels at "
+                f"{', '.join(str(4 << level) for level in range(wanted))} pixels"
+            )
+        if min(self.latent, self.blocks, self.embedding, *self.widths) < 1:
+            raise ValueError(f"latent, blocks, embedding and widths must be at least 1, not {self!r}")
+
+
+@keras.saving.register_keras_serializable("packshot")
+class PixelShuffle(layers.Layer):
+    """(b, h, w, 4 c) to (b, 2 h, 2 w, c): Shi et al., CVPR 2016."""
+
+    def call(self, x):
+        _, height, width, channels = x.shape
+        x = ops.reshape(x, (-1, height, width, 2, 2, channels // 4))
+        return ops.reshape(ops.transpose(x, (0, 1, 3, 2, 4, 5)), (-1, 2 * height, 2 * width, channels // 4))
+
+
+@keras.saving.register_keras_serializable("packshot")
+class PixelUnshuffle(layers.Layer):
+    """(b, 2 h, 2 w, c) to (b, h, w, 4 c)."""
+
+    def call(self, x):
+        _, height, width, channels = x.shape
+        x = ops.reshape(x, (-1, height // 2, 2, width // 2, 2, channels))
+        return ops.reshape(ops.transpose(x, (0, 1, 3, 2, 4, 5)), (-1, height // 2, width // 2, 4 * channels))
+
+
+@keras.saving.register_keras_serializable("packshot")
+class UnitScale(layers.Layer):
+    """Scales each latent to a root mean square of one."""
+
+    def call(self, x):
+        return x * ops.rsqrt(ops.mean(ops.square(x), axis=-1, keepdims=True) + 1e-8)
+
+
+def _labels(config: NetworkConfig, categories: int, colours: int):
+    """Returns the label inputs, and those that the networks are to heed, each with its number of values."""
+    category = keras.Input((), dtype="int32", name="category")
+    colour = keras.Input((), dtype="int32", name="colour")
+    heeded = {"none": [], "category": [(category, categories, "category")]}.get(
+        config.conditioning, [(category, categories, "category"), (colour, colours, "colour")]
+    )
+    return [category, colour], heeded
+
+
+def _conv(channels: int, name: str, kernel: int = 3, *, scale: float = 1.0, normalised: bool = False, stride: int = 1):
+    spread = keras.initializers.VarianceScaling(2.0 * scale, "fan_in", "untruncated_normal") if scale else "zeros"
+    conv = layers.Conv2D(channels, kernel, stride, padding="same", kernel_initializer=spread, name=name)
+    return layers.SpectralNormalization(conv, name=f"{name}_sn") if normalised else conv
+
+
+def _block(x, channels: int, name: str, style=None, normalised: bool = False):
+    """Adds a bottleneck to what comes in; at first it adds nothing."""
+    inner = max(channels // 2, 8)
+    y = x
+    if style is not None:
+        gain = layers.Dense(channels, kernel_initializer="zeros", name=f"{name}_gain")(style)
+        y = layers.Multiply(name=f"{name}_modulated")([y, layers.Reshape((1, 1, channels))(gain + 1.0)])
+    y = _conv(inner, f"{name}_in", 1, normalised=normalised)(layers.LeakyReLU(_SLOPE)(y))
+    y = _conv(inner, f"{name}_mid", 3, normalised=normalised)(layers.LeakyReLU(_SLOPE)(y))
+    y = _conv(channels, f"{name}_out", 1, scale=0.0 if not normalised else 0.1, normalised=normalised)(
+        layers.LeakyReLU(_SLOPE)(y)
+    )
+    return layers.Add(name=f"{name}_add")([x, y])
+
+
+def build_generator(config: NetworkConfig, categories: int, colours: int) -> keras.Model:
+    """Builds the generator.
+
+    Args:
+      config: its shape.
+      categories, colours: how many there are.
+
+    Returns:
+      A model from ``[latent float32 (b, latent), category int32 (b,), colour int32 (b,)]`` to pictures, float32
+      (b, size, size, 3), RGB, of which -1..1 is black to white; values beyond are to be clipped.
+    """
+    latent = keras.Input((config.latent,), name="latent")
+    inputs, heeded = _labels(config, categories, colours)
+    parts = [UnitScale(name="unit_latent")(latent)] + [
+        layers.Embedding(count, config.embedding, embeddings_initializer=_unit(), name=f"embed_{name}")(label)
+        for label, count, name in heeded
+    ]
+    code = layers.Concatenate(name="code")(parts) if len(parts) > 1 else parts[0]
+    draw = _residual_generator if config.architecture == "residual" else _dcgan_generator
+    return keras.Model([latent, *inputs], draw(code, config), name="generator")
+
+
+def _residual_generator(code, config: NetworkConfig):
+    style = code
+    for i in range(2):
+        style = layers.Dense(config.latent, kernel_initializer="he_normal", name=f"map{i}")(style)
+        style = layers.LeakyReLU(_SLOPE)(style)
+    x = layers.Dense(16 * config.widths[0], kernel_initializer="he_normal", name="start")(style)
+    x = layers.Reshape((4, 4, config.widths[0]))(x)
+    for level, channels in enumerate(config.widths):
+        if level:
+            x = _conv(channels, f"widen{level}", 1, scale=0.5)(x)
+            x = layers.UpSampling2D(2, interpolation="bilinear", name=f"up{level}")(x)
+        for block in range(config.blocks):
+            x = _block(x, channels, f"g{level}_{block}", style)
+    x = _conv(12, "colours", 3, scale=0.5)(layers.LeakyReLU(_SLOPE)(x))
+    return PixelShuffle(name="picture")(x)
+
+
+def _dcgan_generator(code, config: NetworkConfig):
+    x = layers.Dense(16 * config.widths[0], use_bias=False, name="start")(code)
+    x = layers.Reshape((4, 4, config.widths[0]))(x)
+    for level, channels in enumerate([*config.widths[1:], config.widths[-1]]):
+        x = layers.ReLU()(layers.BatchNormalization(momentum=0.9, name=f"g{level}_norm")(x))
+        x = layers.Conv2DTranspose(
+            channels, 4, 2, padding="same", use_bias=False, kernel_initializer=_small(), name=f"g{level}"
+        )(x)  # fmt: skip
+    x = layers.ReLU()(layers.BatchNormalization(momentum=0.9, name="last_norm")(x))
+    return layers.Conv2D(3, 3, padding="same", activation="tanh", kernel_initializer=_small(), name="picture")(x)
+
+
+def _unit():
+    return keras.initializers.RandomNormal(stddev=1.0)  # as large as the latent, or the labels are long ignored
+
+
+def _small():
+    return keras.initializers.RandomNormal(stddev=0.02)
+
+
+def build_discriminator(config: NetworkConfig, categories: int, colours: int) -> keras.Model:
+    """Builds the discriminator.
+
+    Args:
+      config: its shape.
+      categories, colours: how many there are.
+
+    Returns:
+      A model from ``[picture float32 (b, size, size, 3) in -1..1, category int32 (b,), colour int32 (b,)]`` to logits,
+      float32 (b,): higher for what looks real.
+    """
+    picture = keras.Input((config.size, config.size, 3), name="picture")
+    inputs, heeded = _labels(config, categories, colours)
+    features = (_residual_features if config.architecture == "residual" else _dcgan_features)(picture, config)
+    logit = layers.Dense(1, name="logit")(features)
+    for label, count, name in heeded:
+        embedded = layers.Embedding(count, features.shape[-1], embeddings_initializer="zeros", name=f"judge_{name}")(
+            label
+        )
+        logit = logit + layers.Dot(axes=1, name=f"project_{name}")([features, embedded])
+    logit = layers.Reshape((), dtype="float32", name="logits")(logit)
+    return keras.Model([picture, *inputs], logit, name="discriminator")
+
+
+def _residual_features(picture, config: NetworkConfig):
+    normalised = config.spectral_normalisation
+    x = PixelUnshuffle(name="unshuffled")(picture)
+    widths = config.widths[::-1]
+    x = _conv(widths[0], "from_colours", 3, normalised=normalised)(x)
+    for level, channels in enumerate(widths):
+        if level:
+            x = layers.AveragePooling2D(2, name=f"down{level}")(x)
+            x = _conv(channels, f"widen{level}", 1, scale=0.5, normalised=normalised)(x)
+        for block in range(config.blocks):
+            x = _block(x, channels, f"d{level}_{block}", normalised=normalised)
+    x = layers.Flatten()(layers.LeakyReLU(_SLOPE)(_conv(widths[-1] // 2, "gather", 1)(x)))
+    x = layers.Dense(widths[-1] // 2, kernel_initializer="he_normal", name="features")(x)
+    return layers.LeakyReLU(_SLOPE)(x)
+
+
+def _dcgan_features(picture, config: NetworkConfig):
+    x = picture
+    for level, channels in enumerate(config.widths[::-1]):
+        x = _conv(channels, f"d{level}", 4, stride=2, normalised=config.spectral_normalisation)(x)
+        if level and not config.spectral_normalisation:
+            x = layers.BatchNormalization(momentum=0.9, name=f"d{level}_norm")(x)
+        x = layers.LeakyReLU(_SLOPE)(x)
+    return layers.Flatten()(x)

@@ -1,0 +1,62 @@
+import keras
+import numpy as np
+import pytest
+
+from models.gan.network import NetworkConfig, PixelShuffle, PixelUnshuffle, build_discriminator, build_generator
+
+SMALL = {"size": 16, "latent": 8, "widths": (16, 8), "embedding": 4}
+LABELS = (np.array([0, 2], np.int32), np.array([1, 0], np.int32))
+
+
+def pictures(network, latent, labels=LABELS):
+    return keras.ops.convert_to_numpy(network([latent, *labels], training=False))
+
+
+@pytest.mark.parametrize("architecture", ["residual", "dcgan"])
+@pytest.mark.parametrize("conditioning", ["none", "category", "category+colour"])
+def test_shapes_and_what_the_networks_heed(architecture, conditioning):
+    keras.utils.set_random_seed(1)
+    config = NetworkConfig(architecture=architecture, conditioning=conditioning, **SMALL)
+    generator, discriminator = build_generator(config, 3, 2), build_discriminator(config, 3, 2)
+    latent = np.random.default_rng(0).standard_normal((2, 8)).astype(np.float32)
+    drawn = pictures(generator, latent)
+    assert drawn.shape == (2, 16, 16, 3) and drawn.dtype == np.float32
+    others = pictures(generator, latent, (LABELS[0][::-1].copy(), LABELS[1]))
+    assert np.allclose(drawn, others) == (conditioning == "none")
+    others = pictures(generator, latent, (LABELS[0], LABELS[1][::-1].copy()))
+    assert np.allclose(drawn, others) == (conditioning != "category+colour")
+    logits = keras.ops.convert_to_numpy(discriminator([drawn, *LABELS]))
+    assert logits.shape == (2,) and logits.dtype == np.float32
+
+
+def test_shuffling_is_undone_by_its_opposite():
+    x = np.random.default_rng(0).random((2, 8, 8, 3)).astype(np.float32)
+    small = PixelUnshuffle()(x)
+    assert small.shape == (2, 4, 4, 12)
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(PixelShuffle()(small)), x)
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(small)[0, 1, 2, 3:6], x[0, 2, 5])
+
+
+def test_spectral_normalisation_bounds_the_discriminators_convolutions():
+    config = NetworkConfig(spectral_normalisation=True, **SMALL)
+    discriminator = build_discriminator(config, 3, 2)
+    wrapped = [layer for layer in discriminator.layers if isinstance(layer, keras.layers.SpectralNormalization)]
+    assert wrapped
+    picture = np.random.default_rng(0).random((2, 16, 16, 3)).astype(np.float32)
+    for _ in range(30):
+        discriminator([picture, *LABELS], training=True)
+    kernel = keras.ops.convert_to_numpy(wrapped[0].layer.kernel)
+    assert np.linalg.norm(kernel.reshape(-1, kernel.shape[-1]), 2) == pytest.approx(1, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"size": 48}, "size=48 must be one of 16, 32, 64"),
+        ({"widths": (8,)}, r"widths=\[8\] must be 4 numbers for size 64: channels at 4, 8, 16, 32 pixels"),
+        ({"latent": 0}, "must be at least 1"),
+    ],
+)
+def test_what_cannot_be_built_is_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        NetworkConfig(**settings)
