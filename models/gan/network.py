@@ -37,6 +37,8 @@ class NetworkConfig:
       blocks: residual blocks a resolution.
       embedding: numbers that a category and a colour each become.
       conditioning: what the networks are told.
+      ground: of ``residual``: value 0..255 of the plain ground that all articles stand on. The generator then draws a
+        cut-out, colours and alpha, which is set on it. None for whole photos.
       spectral_normalisation: whether the discriminator's convolutions are spectrally normalised (Miyato et al., 2018).
     """
 
@@ -47,6 +49,7 @@ class NetworkConfig:
     blocks: int = 1
     embedding: int = 32
     conditioning: Conditioning = "category+colour"
+    ground: int | None = None
     spectral_normalisation: bool = False
 
     def __post_init__(self):
@@ -58,6 +61,8 @@ class NetworkConfig:
                 f"widths={list(self.widths)!r} must be {wanted} numbers for size {self.size}: channels at "
                 f"{', '.join(str(4 << level) for level in range(wanted))} pixels"
             )
+        if self.ground is not None and not 0 <= self.ground <= 255:
+            raise ValueError(f"ground={self.ground!r} must be from 0 to 255, or null for whole photos")
         if min(self.latent, self.blocks, self.embedding, *self.widths) < 1:
             raise ValueError(f"latent, blocks, embedding and widths must be at least 1, not {self!r}")
 
@@ -80,6 +85,26 @@ class PixelUnshuffle(layers.Layer):
         _, height, width, channels = x.shape
         x = ops.reshape(x, (-1, height // 2, 2, width // 2, 2, channels))
         return ops.reshape(ops.transpose(x, (0, 1, 3, 2, 4, 5)), (-1, height // 2, width // 2, 4 * channels))
+
+
+@keras.saving.register_keras_serializable("packshot")
+class OnGround(layers.Layer):
+    """Sets cut-outs on a plain ground: (b, h, w, 4), colours -1..1 and alpha as a logit, to (b, h, w, 3).
+
+    Args:
+      ground: its value, 0..255.
+    """
+
+    def __init__(self, ground: int, **settings):
+        super().__init__(**settings)
+        self.ground = ground
+
+    def call(self, x):
+        plain = self.ground / 127.5 - 1
+        return plain + ops.sigmoid(x[..., 3:]) * (x[..., :3] - plain)
+
+    def get_config(self):
+        return {**super().get_config(), "ground": self.ground}
 
 
 @keras.saving.register_keras_serializable("packshot")
@@ -156,8 +181,17 @@ def _residual_generator(code, config: NetworkConfig):
             x = layers.UpSampling2D(2, interpolation="bilinear", name=f"up{level}")(x)
         for block in range(config.blocks):
             x = _block(x, channels, f"g{level}_{block}", style)
-    x = _conv(12, "colours", 3, scale=0.5)(layers.LeakyReLU(_SLOPE)(x))
-    return PixelShuffle(name="picture")(x)
+    planes = 3 if config.ground is None else 4
+    x = layers.LeakyReLU(_SLOPE)(x)
+    # details start at nothing: a pixel shuffle of fresh weights is a chequerboard
+    detail = PixelShuffle(name="detail_shuffled")(_conv(4 * planes, "detail", 3, scale=0.0)(x))
+    coarse = layers.UpSampling2D(2, interpolation="bilinear", name="coarse_up")(
+        _conv(planes, "coarse", 3, scale=0.5)(x)
+    )
+    if config.ground is None:
+        return layers.Add(name="picture")([coarse, detail])
+    drawn = layers.Add(name="cutout")([coarse, detail])
+    return OnGround(config.ground, name="picture")(drawn)
 
 
 def _dcgan_generator(code, config: NetworkConfig):

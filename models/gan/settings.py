@@ -118,6 +118,8 @@ class GanConfig:
             raise ValueError(f"limit={self.limit!r} must not be below zero")
         if self.articles.size != self.network.size:
             raise ValueError(f"articles.size={self.articles.size!r} must be network.size={self.network.size!r}")
+        if self.network.ground is not None and self.articles.fit != "product":
+            raise ValueError(f"network.ground={self.network.ground!r} is for articles.fit: product; leave it out")
         if not self.output:
             raise ValueError("output is empty; name the folder for weights, checkpoints and curves")
 

@@ -2,7 +2,14 @@ import keras
 import numpy as np
 import pytest
 
-from models.gan.network import NetworkConfig, PixelShuffle, PixelUnshuffle, build_discriminator, build_generator
+from models.gan.network import (
+    NetworkConfig,
+    OnGround,
+    PixelShuffle,
+    PixelUnshuffle,
+    build_discriminator,
+    build_generator,
+)
 
 SMALL = {"size": 16, "latent": 8, "widths": (16, 8), "embedding": 4}
 LABELS = (np.array([0, 2], np.int32), np.array([1, 0], np.int32))
@@ -27,6 +34,16 @@ def test_shapes_and_what_the_networks_heed(architecture, conditioning):
     assert np.allclose(drawn, others) == (conditioning != "category+colour")
     logits = keras.ops.convert_to_numpy(discriminator([drawn, *LABELS]))
     assert logits.shape == (2,) and logits.dtype == np.float32
+
+
+def test_cutouts_are_set_on_the_ground():
+    cutout = np.zeros((1, 1, 3, 4), np.float32)
+    cutout[0, 0, :, :3], cutout[0, 0, :, 3] = -1, (-50, 0, 50)
+    picture = keras.ops.convert_to_numpy(OnGround(243)(cutout))[0, 0, :, 0]
+    np.testing.assert_allclose(picture * 127.5 + 127.5, [243, 121.5, 0], atol=1e-3)
+    config = NetworkConfig(ground=243, **SMALL)
+    latent = np.random.default_rng(0).standard_normal((2, 8)).astype(np.float32)
+    assert pictures(build_generator(config, 3, 2), latent).shape == (2, 16, 16, 3)
 
 
 def test_shuffling_is_undone_by_its_opposite():
@@ -55,6 +72,7 @@ def test_spectral_normalisation_bounds_the_discriminators_convolutions():
         ({"size": 48}, "size=48 must be one of 16, 32, 64"),
         ({"widths": (8,)}, r"widths=\[8\] must be 4 numbers for size 64: channels at 4, 8, 16, 32 pixels"),
         ({"latent": 0}, "must be at least 1"),
+        ({"ground": 300}, "ground=300 must be from 0 to 255"),
     ],
 )
 def test_what_cannot_be_built_is_refused(settings, message):
