@@ -29,6 +29,7 @@ def add_gan_arguments(parser: argparse.ArgumentParser) -> None:
     add_article_arguments(parser)
     parser.add_argument("--output", help="folder for datasets, weights, checkpoints, curves and sheets")
     parser.add_argument("--steps", type=int, help="optimiser steps")
+    parser.add_argument("--stop_after", type=int, help="epochs after which to end; the next command goes on from there")
     parser.add_argument("--batch_size", type=int, help="pictures a step")
     parser.add_argument("--limit", type=int, help="most articles to learn from")
     parser.add_argument("--precision", help="float32, mixed_bfloat16 or mixed_float16")

@@ -88,6 +88,8 @@ class GanConfig:
       limit: most articles to learn from, drawn by the hash of their ids; 0 for all.
       seed: of initial weights and all draws.
       steps_per_epoch: steps between two lines of the curves, two checkpoints and two looks at coverage.
+      stop_after: epochs after which the training ends, with the rates of the whole; 0 for all. A later training of
+        the same settings goes on from there.
       precision: what the networks compute in.
       network, loss, optimiser: as they are named.
     """
@@ -101,6 +103,7 @@ class GanConfig:
     limit: int = 0
     seed: int = 7
     steps_per_epoch: int = 250
+    stop_after: int = 0
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     network: NetworkConfig = dataclasses.field(default_factory=NetworkConfig)
     loss: LossConfig = dataclasses.field(default_factory=LossConfig)
@@ -114,8 +117,9 @@ class GanConfig:
             raise ValueError(f"batch_size={self.batch_size!r} must be at least 4, a quarter of which is penalised")
         if not 0 <= self.balance <= 1:
             raise ValueError(f"balance={self.balance!r} must be from 0 to 1")
-        if self.limit < 0:
-            raise ValueError(f"limit={self.limit!r} must not be below zero")
+        for name in ("limit", "stop_after"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name}={getattr(self, name)!r} must not be below zero")
         if self.articles.size != self.network.size:
             raise ValueError(f"articles.size={self.articles.size!r} must be network.size={self.network.size!r}")
         if self.network.ground is not None and self.articles.fit != "product":
@@ -144,7 +148,7 @@ class GanConfig:
           data: says what is trained on.
         """
         decisive = dataclasses.asdict(self)
-        for name in ("output", "articles"):
+        for name in ("output", "articles", "stop_after"):
             del decisive[name]
         return hashlib.sha256(json.dumps([decisive, data], sort_keys=True).encode()).hexdigest()[:12]
 

@@ -108,14 +108,15 @@ def train(config: GanConfig, articles: Articles | None = None) -> Path:
     def sampler() -> Sampler:
         return Sampler(model.generator, articles.category_names, COLOUR_NAMES, config.output)
 
+    last = min(epochs, config.stop_after or epochs)
     watch = Watch(output, articles, done, steps * config.batch_size, sampler)
-    if done < epochs:
+    if done < last:
         stream = ArticleBatches(
-            articles, config.batch_size, config.seed, done * steps, (epochs - done) * steps,
+            articles, config.batch_size, config.seed, done * steps, (last - done) * steps,
             mirrored=config.mirrored, balance=config.balance,
         )  # fmt: skip
         model.fit(
-            stream, epochs=epochs, initial_epoch=done, steps_per_epoch=steps, shuffle=False,
+            stream, epochs=last, initial_epoch=done, steps_per_epoch=steps, shuffle=False,
             verbose=int(sys.stdout.isatty()), callbacks=[watch, checkpoints],
         )  # fmt: skip
     return _export(model, articles, config)
