@@ -37,6 +37,7 @@ class Adversaries(keras.Model):
         self.generator, self.discriminator = generator, discriminator
         self._settings, self._ground = loss, ground
         self._seed, self._seeds = seed, keras.random.SeedGenerator(seed)
+        self._penalty = keras.Variable(loss.penalty, trainable=False, name="penalty")
         self._balance = keras.metrics.Mean("real_minus_fake")
 
     def call(self, data, training=None):
@@ -45,8 +46,10 @@ class Adversaries(keras.Model):
         picture = self.generator([self._latents(ops.shape(labels[0])[0]), *labels], training=training)
         return self.discriminator([picture, *labels], training=training)
 
-    def reseed(self, epoch: int) -> None:
-        """Sets the draws to those of an epoch, so that a training that was stopped goes on with the same."""
+    def begin_epoch(self, epoch: int, epochs: int) -> None:
+        """Sets what an epoch has of its own: the weight of the penalty, and the draws, so that a training that was
+        stopped goes on with the same."""
+        self._penalty.assign(self._settings.penalty_at(epoch / epochs))
         self._seeds.state.assign(keras.ops.convert_to_tensor([self._seed, epoch << 20], self._seeds.state.dtype))
 
     def _latents(self, count):
@@ -70,13 +73,13 @@ class Adversaries(keras.Model):
         judged_real = self._judge(seen[0], labels)
         judged_fake = self._judge(seen[1], labels)
         total = losses.discriminator_loss(settings.loss, judged_real, judged_fake)
-        if settings.penalty:
+        if settings.penalty or settings.later_penalty:
             few = count // _PENALISED
             noisy = [p[:few] + settings.noise * keras.random.normal(ops.shape(p[:few]), seed=self._seeds) for p in seen]
             few_labels = tuple(label[:few] for label in labels)
             for logits, disturbed in zip((judged_real, judged_fake), noisy, strict=True):
                 slope = losses.gradient_penalty(logits[:few], self._judge(disturbed, few_labels), settings.noise)
-                total = total + settings.penalty / 2 * slope
+                total = total + self._penalty / 2 * slope
 
         deceived = self._judge_frozen(shown[1], labels)
         total = total + losses.generator_loss(settings.loss, ops.stop_gradient(judged_real), deceived)

@@ -83,15 +83,22 @@ class Watch(keras.callbacks.Callback):
       folder: of the curves and sheets.
       articles: real ones, for coverage.
       first_epoch: where the training goes on, from 0; later lines of a run that was stopped are taken out.
+      epochs: of the whole training.
       images_per_epoch: real pictures shown in one.
       sampler: draws from the network as it is.
     """
 
     def __init__(
-        self, folder: Path, articles: Articles, first_epoch: int, images_per_epoch: int, sampler: Callable[[], Sampler]
+        self,
+        folder: Path,
+        articles: Articles,
+        first_epoch: int,
+        epochs: int,
+        images_per_epoch: int,
+        sampler: Callable[[], Sampler],
     ):
         super().__init__()
-        self._folder, self._sampler, self._per_epoch = folder, sampler, images_per_epoch
+        self._folder, self._sampler, self._epochs, self._per_epoch = folder, sampler, epochs, images_per_epoch
         rng = np.random.default_rng(0)
         chosen = rng.permutation(len(articles))[:_LOOKED_AT]
         self._real = articles.take(chosen)
@@ -108,7 +115,7 @@ class Watch(keras.callbacks.Callback):
         self._started = time.monotonic()
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.model.reseed(epoch)
+        self.model.begin_epoch(epoch, self._epochs)
 
     def on_epoch_end(self, epoch, logs=None):
         norms = {

@@ -26,20 +26,33 @@ class LossConfig:
       loss: ``relativistic`` or ``non_saturating``.
       penalty: weight of R1 + R2, the squared gradient of the discriminator at real and at generated pictures; 0 for
         none.
+      later_penalty: its weight in the later part of the training, or None for the same: generated pictures are nearer
+        to real ones by then, and the discriminator must be free to see finer things.
+      later_from: where the later part begins, as a share of the epochs.
       noise: standard deviation of the finite differences that estimate it, of values -1..1.
       augment: differentiable augmentation, in order; empty for none.
     """
 
     loss: Loss = "relativistic"
-    penalty: float = 1.0
+    penalty: float = 0.05
+    later_penalty: float | None = None
+    later_from: float = 0.6
     noise: float = 0.02
     augment: tuple[Operation, ...] = ("colour", "translation", "cutout")
 
     def __post_init__(self):
-        if self.penalty < 0:
-            raise ValueError(f"penalty={self.penalty!r} must not be below zero")
+        for name in ("penalty", "later_penalty"):
+            if (getattr(self, name) or 0) < 0:
+                raise ValueError(f"{name}={getattr(self, name)!r} must not be below zero")
+        if not 0 <= self.later_from <= 1:
+            raise ValueError(f"later_from={self.later_from!r} must be from 0 to 1")
         if self.noise <= 0:
             raise ValueError(f"noise={self.noise!r} must be above zero")
+
+    def penalty_at(self, share: float) -> float:
+        """Returns the weight of R1 + R2 where so much of the training is done, 0..1."""
+        later = self.later_penalty is not None and share >= self.later_from
+        return float(self.later_penalty if later and self.later_penalty is not None else self.penalty)
 
 
 @dataclasses.dataclass(frozen=True)

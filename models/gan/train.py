@@ -109,7 +109,7 @@ def train(config: GanConfig, articles: Articles | None = None) -> Path:
         return Sampler(model.generator, articles.category_names, COLOUR_NAMES, config.output)
 
     last = min(epochs, config.stop_after or epochs)
-    watch = Watch(output, articles, done, steps * config.batch_size, sampler)
+    watch = Watch(output, articles, done, epochs, steps * config.batch_size, sampler)
     if done < last:
         stream = ArticleBatches(
             articles, config.batch_size, config.seed, done * steps, (last - done) * steps,

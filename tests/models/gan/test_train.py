@@ -124,6 +124,13 @@ def test_the_discriminators_rate_is_its_own(articles, tmp_path):
     assert moves[3.0][1] == pytest.approx(3 * moves[1.0][1], rel=1e-3)
 
 
+def test_the_penalty_falls_in_the_later_part(articles, tmp_path):
+    settings = config(tmp_path, loss={"penalty": 0.5, "later_penalty": 0.1, "later_from": 0.5})
+    assert [settings.loss.penalty_at(share) for share in (0, 0.49, 0.5, 1)] == [0.5, 0.5, 0.1, 0.1]
+    assert config(tmp_path, loss={"penalty": 0.5}).loss.penalty_at(1) == 0.5
+    assert config(tmp_path, loss={"penalty": 0.5, "later_penalty": 0}).loss.penalty_at(1) == 0
+
+
 @pytest.mark.parametrize("recipe", ["state-64", "article-256", "dcgan-64"])
 def test_the_recipes_can_be_read(recipe):
     flags = {"catalogue": "photos", "cutouts": "run", "output": "out"}
@@ -147,6 +154,7 @@ def test_the_founding_recipe_is_as_it_was_founded():
         ({"batch_size": 2}, "batch_size=2 must be at least 4"),
         ({"balance": 2}, "balance=2.0 must be from 0 to 1"),
         ({"loss": {"augment": ["blur"]}}, r"loss.augment\[0\]='blur' must be one of 'colour'"),
+        ({"loss": {"later_penalty": -1}}, "loss.later_penalty=-1.0 must not be below zero"),
         ({"loss": {"noise": 0}}, "loss.noise=0.0 must be above zero"),
         ({"optimiser": {"beta_1": 1}}, "optimiser.beta_1=1.0 must be at least 0 and below 1"),
         ({"steps": 0}, "steps=0 must be at least 1"),
