@@ -6,7 +6,7 @@ DEMO := build/demo
 PHOTOS ?= 96
 FUZZ_SECONDS ?= 60
 
-.PHONY: demo test lint format bench fuzz clean
+.PHONY: demo test test-runners lint format bench fuzz clean
 .DELETE_ON_ERROR:
 
 $(BIN)/python:
@@ -35,6 +35,10 @@ demo: $(VENV)/installed
 
 test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# on Flink (Java) and Prism (Go), fetched and started by the tests; RUNNERS_PHOTOS=2000, RUNNERS_INPUT=feed.parquet
+test-runners: $(VENV)/installed-dev
+	$(BIN)/python -m pytest -n 0 -rs tests/runners
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

@@ -42,10 +42,12 @@ def main(outputs: list[str]) -> int:
     first = found[outputs[0]]
     different = False
     for output in outputs[1:]:
-        names = sorted(name for name in first.keys() | found[output].keys() if first.get(name) != found[output].get(name))
-        for name in names[:5]:
-            print(f"{name} differs in {output}" if name in first and name in found[output] else f"{name} is not in both")
-        different = different or bool(names)
+        names = first.keys() | found[output].keys()
+        others = sorted(name for name in names if first.get(name) != found[output].get(name))
+        for name in others[:5]:
+            both = name in first and name in found[output]
+            print(f"{name} differs in {output}" if both else f"{name} is not in both")
+        different = different or bool(others)
     print("they differ" if different else "the same bytes")
     return int(different)
 

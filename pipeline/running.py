@@ -15,7 +15,8 @@ from collections.abc import Iterator
 from typing import Any, NoReturn
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
+import grpc
+from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, PortableOptions, StandardOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.transforms.environments import SubprocessSDKEnvironment
 
@@ -64,6 +65,7 @@ def run_job(
       BusyError: another run of this machine is writing to the same local folder.
       RuntimeError: the runner failed.
     """
+    _check_job_server(options)
     with storage.claimed(storage.join(plan.config.output, "runs")):
         check_still_latest(plan.config.output, plan.run, plan.expected_latest)
         storage.remove_abandoned(plan.config.output)
@@ -116,6 +118,24 @@ def _run_on(plan: RunPlan, options: PipelineOptions, all_cores: bool, show_progr
                 _finish(pipeline)
         else:
             _finish(pipeline)
+    if not local:
+        # what a lost worker of this machine was writing when the runner started its photos over
+        storage.remove_abandoned(plan.config.output)
+
+
+def _check_job_server(options: PipelineOptions) -> None:
+    """Raises RuntimeError if a job server was named and does not answer, before anything is written."""
+    portable = options.view_as(PortableOptions)
+    if portable.job_endpoint in (None, "", "embed"):
+        return
+    with grpc.insecure_channel(portable.job_endpoint) as channel:
+        try:
+            grpc.channel_ready_future(channel).result(portable.job_server_timeout)
+        except grpc.FutureTimeoutError:
+            raise RuntimeError(
+                f"no job server answers at --job_endpoint={portable.job_endpoint!r} within "
+                f"{portable.job_server_timeout} s (--job_server_timeout); start it or name another"
+            ) from None
 
 
 def _worker_command() -> str:

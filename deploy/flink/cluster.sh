@@ -104,8 +104,9 @@ start() {
   rm -f "$STATE"/*.log
   flink jobmanager 512m entrypoint.StandaloneSessionClusterEntrypoint
   for number in $(seq "$TASKMANAGERS"); do start_taskmanager "taskmanager-$number"; done
-  # the pool starts its workers by the name `python`
-  launch pool env "PATH=$(dirname "$PYTHON"):$PATH" "$PYTHON" "$here/worker_pool.py" --service_port "$POOL_PORT"
+  # the pool starts its workers by the name `python`; a task slot stands for a core, so no library takes several
+  launch pool env "PATH=$(dirname "$PYTHON"):$PATH" OMP_NUM_THREADS=1 OPENCV_FOR_THREADS_NUM=1 \
+    TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 "$PYTHON" "$here/worker_pool.py" --service_port "$POOL_PORT"
   launch job-server "$JAVA" -Xmx512m "-Dlog4j.configurationFile=$here/conf/log4j.properties" "${java_opens[@]}" \
     -cp "$(classpath "$here/flink.sha256" "$here/job-server.sha256")" \
     org.apache.beam.runners.flink.FlinkJobServerDriver --flink-master "localhost:$PORT" \

@@ -1,8 +1,8 @@
 """Beam's pool of Python workers, for several TaskManagers of one machine.
 
 Each TaskManager counts its workers from one, and Beam's pool keeps them by that number alone: when the first of two
-TaskManagers gives its worker back, the pool ends the worker of the second, which then waits for minutes and fails. Where
-every TaskManager has a pool of its own, as beside each in Kubernetes, Beam's own serves as it is:
+TaskManagers gives its worker back, the pool ends the worker of the second, which waits for it for three minutes and
+fails. Where every TaskManager has a pool of its own, as beside each in Kubernetes, Beam's serves as it is:
 ``python -m apache_beam.runners.worker.worker_pool_main --service_port PORT``.
 
 Here no worker is ended by number. A worker ends by itself when its connection does, which is when its TaskManager gives

@@ -3,6 +3,7 @@
 import shlex
 
 import pytest
+from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipeline import running
 from pipeline.running import workers_for
@@ -24,3 +25,14 @@ def test_processes_are_taken_where_they_are_worth_their_start(photos, cores, exp
 def test_worker_is_started_from_any_folder(monkeypatch):
     monkeypatch.setattr(running.sys, "executable", "/home/my user/bin/python")
     assert shlex.split(running._worker_command())[0] == "/home/my user/bin/python"
+
+
+def test_job_server_that_does_not_answer_is_told_before_anything_is_written():
+    options = PipelineOptions(["--job_endpoint=localhost:1", "--job_server_timeout=1"])
+    with pytest.raises(RuntimeError, match=r"no job server answers at --job_endpoint='localhost:1' within 1 s"):
+        running._check_job_server(options)
+
+
+@pytest.mark.parametrize("flags", [[], ["--job_endpoint=embed"]])
+def test_no_job_server_is_asked_for_where_none_is_named(flags):
+    running._check_job_server(PipelineOptions(flags))
