@@ -98,6 +98,10 @@ await() { # SECONDS WHAT COMMAND...
 all_registered() { [ "$(registered)" = "$TASKMANAGERS" ]; }
 
 start() {
+  if running jobmanager; then
+    echo "a cluster runs already in $STATE; stop it first" >&2
+    exit 1
+  fi
   command -v "$JAVA" >/dev/null || { echo "there is no $JAVA; install Java 11 or 17" >&2; exit 1; }
   "$here/download.sh" "$JARS"
   mkdir -p "$STATE/tmp" "$STATE/artifacts"

@@ -8,20 +8,20 @@ from tests.runners.conftest import assert_same_bytes, finish, wait_until
 
 
 @pytest.fixture(scope="module")
-def finished(catalogue, flink, tmp_path_factory):
+def finished(flink, catalogue, tmp_path_factory):
     """A run that nothing disturbs; first of all, for the others end a part of the cluster."""
     return catalogue.run(tmp_path_factory.mktemp("undisturbed") / "out", *flink.flags)
 
 
-def test_flink_leaves_the_same_bytes(direct, finished):
+def test_flink_leaves_the_same_bytes(flink, direct, finished):
     assert_same_bytes(direct, finished)
 
 
-def test_both_taskmanagers_worked(finished, flink):
+def test_both_taskmanagers_worked(flink, finished):
     assert flink.log("pool").count("works for") >= 2
 
 
-def test_run_goes_on_when_a_taskmanager_is_killed(catalogue, direct, finished, flink, tmp_path):
+def test_run_goes_on_when_a_taskmanager_is_killed(flink, catalogue, direct, finished, tmp_path):
     process = catalogue.start(tmp_path / "out", *flink.flags)
     output = type(direct)(tmp_path / "out")
     wait_until(lambda: output.assets() >= direct.assets() * 0.4, process)
