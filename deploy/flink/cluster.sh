@@ -25,6 +25,7 @@ PARALLELISM=${PARALLELISM:-$((TASKMANAGERS * SLOTS))}
 STATE=${STATE:-$root/build/flink/cluster}
 JARS=${JARS:-$root/build/flink/jars}
 PORT=${PORT:-8081}
+PATIENCE=${PATIENCE:-300} # seconds for a part to answer; on a machine with nothing else to do it takes ten
 RPC_PORT=$((PORT + 1)) BLOB_PORT=$((PORT + 2)) JOB_PORT=$((PORT + 3)) ARTIFACT_PORT=$((PORT + 4)) POOL_PORT=$((PORT + 5))
 
 # what Flink 1.19's own start scripts open to it of Java 17
@@ -115,9 +116,9 @@ start() {
     -cp "$(classpath "$here/flink.sha256" "$here/job-server.sha256")" \
     org.apache.beam.runners.flink.FlinkJobServerDriver --flink-master "localhost:$PORT" \
     --job-port "$JOB_PORT" --artifact-port "$ARTIFACT_PORT" --expansion-port 0 --artifacts-dir "$STATE/artifacts"
-  await 60 "a TaskManager" all_registered
-  await 60 "the job server" answered "$JOB_PORT"
-  await 60 "the worker pool" answered "$POOL_PORT"
+  await "$PATIENCE" "a TaskManager" all_registered
+  await "$PATIENCE" "the job server" answered "$JOB_PORT"
+  await "$PATIENCE" "the worker pool" answered "$POOL_PORT"
   status
 }
 

@@ -42,7 +42,6 @@ class SharedWorkerPool(BeamFnExternalWorkerPoolServicer):
         for line in process.stdout:  # a pipe that nobody reads would stop the worker some day
             _LOGGER.info("worker %d: %s", process.pid, line.decode(errors="replace").rstrip())
         status = process.wait()
-        self._worker_processes.pop(f"process {process.pid}", None)
         _LOGGER.info("worker %d ended with status %d", process.pid, status)
 
 
