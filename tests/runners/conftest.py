@@ -20,6 +20,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 _PHOTOS = int(os.environ.get("RUNNERS_PHOTOS", "48"))
+_BROKEN = min(4, _PHOTOS // 6)
 _FLINK_PORT = 18081  # and the five that follow
 _TIMEOUT = 900 + 2 * _PHOTOS  # seconds; a quiet machine needs a tenth of it
 
@@ -89,7 +90,7 @@ def catalogue(tmp_path_factory) -> Catalogue:
     if given := os.environ.get("RUNNERS_INPUT"):
         return Catalogue(Path(given).resolve())
     folder = tmp_path_factory.mktemp("catalogue")
-    arguments = ["samples", str(folder), "--count", str(_PHOTOS), "--seed", "1", "--broken", "4"]
+    arguments = ["samples", str(folder), "--count", str(_PHOTOS), "--seed", "1", "--broken", str(_BROKEN)]
     subprocess.run([sys.executable, "-m", "pipeline", *arguments], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     return Catalogue(folder / "images")
 
