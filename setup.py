@@ -27,6 +27,7 @@ setup(
     package_data={
         "pipeline.profiles": ["*.yaml"],
         "pipeline.report": ["*.css", "*.html", "*.js", "*.j2"],
+        "models.classifier": ["weights/*", "configs/*.yaml"],
         "models.gan": ["weights/*", "configs/*.yaml"],
         "models.segmentation": ["weights/*", "configs/*.yaml", "labels/*.parquet"],
     },

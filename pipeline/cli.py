@@ -25,6 +25,7 @@ def _parser() -> argparse.ArgumentParser:
     from pipeline.compliance_commands import add_compliance_arguments, add_gate_arguments
     from pipeline.exporting import add_export_arguments
     from pipeline.gan_commands import add_gan_arguments
+    from pipeline.generation_commands import add_classifier_arguments, add_gain_arguments, add_generation_arguments
     from pipeline.near_duplicate_commands import add_near_duplicate_arguments
     from pipeline.options import add_run_arguments
     from pipeline.prune_command import add_prune_arguments
@@ -103,6 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     segmentation.add_argument("--tensorboard", action="store_true", default=None, help="write curves for TensorBoard")
     segmentation.set_defaults(handle=_train_segmentation)
     add_gan_arguments(models.add_parser("gan", help="a generator of articles", allow_abbrev=False))
+    add_classifier_arguments(models.add_parser("classifier", help="what judges generated pictures", allow_abbrev=False))
 
     evaluate = commands.add_parser("evaluate", help="measure a model", allow_abbrev=False)
     subjects = evaluate.add_subparsers(dest="subject", required=True, metavar="SUBJECT", parser_class=_Parser)
@@ -135,6 +137,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_gate_arguments(subjects.add_parser("gates", help="quality gates on photos spoilt", allow_abbrev=False))
 
+    add_generation_arguments(
+        subjects.add_parser("gan", help="generated pictures against real ones", allow_abbrev=False)
+    )
+    add_gain_arguments(
+        subjects.add_parser("augmentation", help="whether generated pictures help to train", allow_abbrev=False)
+    )
     add_near_duplicate_arguments(
         subjects.add_parser("near_duplicates", help="perceptual hashes on copies of photos", allow_abbrev=False)
     )

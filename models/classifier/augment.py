@@ -1,7 +1,7 @@
 """Strong standard augmentation of labelled pictures, a batch at a time, each fixed by the seed and its step.
 
-Flip, pose and crop (as one affine map), light and colour, erased squares ("Random Erasing", Zhong et al., AAAI 2020) and
-mixed pairs ("mixup", Zhang et al., ICLR 2018). Hue stays: the colour is one of the things to be told.
+Flip, pose and crop (as one affine map), light and colour, erased squares ("Random Erasing", Zhong et al., AAAI 2020)
+and mixed pairs ("mixup", Zhang et al., ICLR 2018). Hue stays: the colour is one of the things to be told.
 """
 
 from __future__ import annotations

@@ -93,6 +93,11 @@ class Classifier:
         whole = {name: np.concatenate(parts) if parts else empty[name] for name, parts in found.items()}
         return ClassifierOutput(_softmax(whole["category"]), _softmax(whole["colour"]), whole["features"])
 
+    def features_and_probabilities(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Returns both, as ``models.metrics.generation.Extractor`` has it; arguments as for ``outputs``."""
+        output = self.outputs(images)
+        return output.features, output.probabilities
+
     def probabilities(self, images: np.ndarray) -> np.ndarray:
         """Returns float32 (n, categories), rows that sum to 1; arguments as for ``outputs``."""
         return self.outputs(images).probabilities

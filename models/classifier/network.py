@@ -20,13 +20,11 @@ class NetworkConfig:
       size: side of the square input in pixels, divisible by two to the power of the number of stages.
       widths: channels of the stages, at 1/2, 1/4, 1/8 ... of the input; the last is the length of the features.
       blocks: residual blocks in each stage.
-      dropout: share of the features that training leaves out, 0..1.
     """
 
     size: int = 64
-    widths: tuple[int, ...] = (32, 64, 128)
+    widths: tuple[int, ...] = (24, 48, 128)
     blocks: tuple[int, ...] = (1, 1, 1)
-    dropout: float = 0.2
 
     def __post_init__(self):
         if not self.widths or len(self.widths) != len(self.blocks):
@@ -35,8 +33,6 @@ class NetworkConfig:
             raise ValueError(f"widths={self.widths!r} must be above 0 and blocks={self.blocks!r} not below")
         if self.size < 8 or self.size % 2 ** len(self.widths):
             raise ValueError(f"size={self.size!r} must be at least 8 and a multiple of {2 ** len(self.widths)}")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout={self.dropout!r} must be at least 0 and below 1")
 
 
 def _convolution(x, channels: int, name: str, *, stride: int = 1, act: bool = True):
@@ -63,8 +59,8 @@ def build_network(categories: int, colours: int, config: NetworkConfig | None = 
 
     Returns:
       A model from RGB pictures, float32 0..255, shape (batch, size, size, 3), to a dict of float32: the logits
-      ``category`` (batch, categories) and ``colour`` (batch, colours), and ``features`` (batch, widths[-1]), at least 0:
-      what both are read from.
+      ``category`` (batch, categories) and ``colour`` (batch, colours), and ``features`` (batch, widths[-1]), at least
+      0: what both are read from.
     """
     config = config or NetworkConfig()
     image = keras.Input((config.size, config.size, 3), name="image")
@@ -74,9 +70,8 @@ def build_network(categories: int, colours: int, config: NetworkConfig | None = 
         for block in range(blocks):
             x = _residual(x, channels, f"stage{stage}_{block}")
     features = layers.GlobalAveragePooling2D(dtype="float32", name="features")(x)
-    kept = layers.Dropout(config.dropout, name="dropout")(features)
-    category = layers.Dense(categories, dtype="float32", name="category")(kept)
-    colour = layers.Dense(colours, dtype="float32", name="colour")(kept)
+    category = layers.Dense(categories, dtype="float32", name="category")(features)
+    colour = layers.Dense(colours, dtype="float32", name="colour")(features)
     return keras.Model(
         image, {"category": category, "colour": colour, "features": features}, name="packshot_classifier"
     )

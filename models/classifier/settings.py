@@ -91,6 +91,15 @@ class ClassifierConfig:
         return tuple(dataclasses.replace(self.catalogue, fit=fit, size=self.recipe.network.size) for fit in self.fits)
 
 
+def read_recipe(name_or_path: str = DEFAULT_RECIPE) -> Recipe:
+    """Reads only how a classifier is trained.
+
+    Raises:
+      ValueError: as for ``read_config``.
+    """
+    return build(Recipe, read_settings(name_or_path, RECIPES)[0].get("recipe") or {}, "recipe")
+
+
 def read_config(name_or_path: str, flags: dict[str, Any]) -> ClassifierConfig:
     """Reads a recipe, with those settings in their place that were given on the command line.
 
@@ -112,7 +121,10 @@ def read_config(name_or_path: str, flags: dict[str, Any]) -> ClassifierConfig:
     catalogue.update({name: value for name, value in given.items() if name in names - {"path", "fit", "size"}})
     if "catalogue" in given:
         catalogue["path"] = given["catalogue"]
-    for name, there in (("catalogue", catalogue.get("path")), ("output", given.get("output") or settings.get("output"))):
+    for name, there in (
+        ("catalogue", catalogue.get("path")),
+        ("output", given.get("output") or settings.get("output")),
+    ):
         if not there:
             raise ValueError(f"{name} is missing; give it in the configuration file or as --{name}")
     # the fits decide what is read: the catalogue alone must not ask for cut-outs

@@ -84,7 +84,9 @@ def fit_classifier(
     model = _compiled(network, recipe)
     shares = draw_shares(articles.categories, recipe.balance) if shares is None else shares
     make = BatchMaker(articles, shares, recipe.augmentation, recipe.batch_size, seed)
-    progress = _Progress(model, output, _fingerprint(make, recipe)) if output is not None else None
+    progress = None
+    if output is not None:
+        progress = _Progress(model, output, training_fingerprint(articles, recipe, seed, shares))
     losses = []
     for step in range(progress.restore() if progress else 0, recipe.steps):
         losses.append(float(model.train_on_batch(*make(step), return_dict=True)["loss"]))
@@ -117,10 +119,11 @@ def _compiled(network: keras.Model, recipe: Recipe) -> keras.Model:
     return model
 
 
-def _fingerprint(make: BatchMaker, recipe: Recipe) -> str:
-    """Changes with whatever decides the weights."""
-    digest = hashlib.sha256(json.dumps([dataclasses.asdict(recipe), make.seed], sort_keys=True).encode())
-    for array in (make.articles.images, make.articles.categories, make.articles.colours, make.shares):
+def training_fingerprint(articles: Articles, recipe: Recipe, seed: int, shares: np.ndarray | None = None) -> str:
+    """Returns 12 hexadecimal digits that change with whatever decides the weights; arguments as ``fit_classifier``."""
+    shares = draw_shares(articles.categories, recipe.balance) if shares is None else shares
+    digest = hashlib.sha256(json.dumps([dataclasses.asdict(recipe), seed], sort_keys=True).encode())
+    for array in (articles.images, articles.categories, articles.colours, shares):
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()[:12]
 

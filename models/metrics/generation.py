@@ -66,7 +66,7 @@ class FeatureSet:
 
 
 def resized(images: np.ndarray, size: int) -> np.ndarray:
-    """Brings pictures to another size by antialiased bicubic interpolation, as clean-fid does (Parmar et al., CVPR 2022).
+    """Brings pictures to another size, antialiased and bicubic, as clean-fid does (Parmar et al., CVPR 2022).
 
     Args:
       images: uint8 (n, h, w, 3).

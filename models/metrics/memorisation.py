@@ -24,7 +24,7 @@ class Memorisation:
     """How near generated pictures come to those trained on.
 
     Attributes:
-      share: of generated pictures nearer to a training picture than ``threshold``, 0..1; .01 is what held-out ones have.
+      share: of generated pictures nearer to a training picture than ``threshold``, 0..1; held-out ones have .01.
       threshold: the first percentile of the held-out pictures' distances.
       median_ratio: median distance of generated pictures over that of held-out ones.
       distances: float64 (n,), of each generated picture from its nearest training picture.

@@ -10,7 +10,6 @@ import contextlib
 import dataclasses
 import hashlib
 import importlib.util
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +19,7 @@ import numpy as np
 
 from models import registry
 from models.metrics.segmentation import intersection_over_union
+from models.saving import save_compactly
 from models.segmentation import losses
 from models.segmentation.augment import SampleMaker, whole_products
 from models.segmentation.averaging import AveragingAdamW
@@ -290,33 +290,6 @@ def averaged(ends: list[list[np.ndarray]]) -> list[np.ndarray]:
       ends: for each round its weights, as ``get_weights`` gives them.
     """
     return [np.mean(arrays, axis=0, dtype=np.float64).astype(arrays[0].dtype) for arrays in zip(*ends, strict=True)]
-
-
-def save_compactly(network: keras.Model, path: Path) -> None:
-    """Writes a ``.keras`` file of less than half the usual size, with weights of bfloat16's precision.
-
-    That is what GPUs compute in; what the rounding leaves empty is packed away.
-
-    Args:
-      network: any model; its own weights stay as they are.
-      path: of the file.
-    """
-    kept = network.get_weights()
-    network.set_weights([_as_bfloat16(w) for w in kept])
-    loose = path.with_suffix(".loose.keras")
-    network.save(loose)
-    network.set_weights(kept)
-    with zipfile.ZipFile(loose) as read, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as packed:
-        for entry in read.infolist():
-            packed.writestr(entry.filename, read.read(entry))
-    loose.unlink()
-
-
-def _as_bfloat16(weights: np.ndarray) -> np.ndarray:
-    """Rounds float32 to the nearest value that bfloat16 has, in float32."""
-    bits = np.ascontiguousarray(weights, np.float32).view(np.uint32)
-    even = (bits >> 16) & 1
-    return ((bits + 0x7FFF + even) & np.uint32(0xFFFF0000)).astype(np.uint32).view(np.float32).reshape(weights.shape)
 
 
 def _export(network: keras.Model, development: Examples, output: Path) -> Path:

@@ -48,8 +48,9 @@ def test_any_covariances_agree_with_the_square_root_of_their_product():
 def test_fewer_pictures_than_features_are_no_trouble():
     rng = np.random.default_rng(3)
     few = rng.normal(size=(10, 40))
-    assert frechet_distance(few, few) == pytest.approx(0, abs=1e-6)
-    assert frechet_distance(few, few + 1) == pytest.approx(40, abs=1e-6)  # a shift alone
+    # 31 eigenvalues are zero but for rounding, whose roots add up
+    assert frechet_distance(few, few) == pytest.approx(0, abs=1e-5)
+    assert frechet_distance(few, few + 1) == pytest.approx(40, abs=1e-5)
 
 
 def test_the_covariance_is_numpys(sets):

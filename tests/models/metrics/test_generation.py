@@ -24,7 +24,7 @@ class Histogram:
         ]
         features = np.concatenate(answers, axis=1)
         mean = pixels.mean(axis=(1, 2))
-        return features, mean / mean.sum(axis=1, keepdims=True)
+        return features, (mean + 1) / (mean + 1).sum(axis=1, keepdims=True)
 
 
 def pictures(seed, count=120, modes=6):

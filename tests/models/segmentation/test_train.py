@@ -161,18 +161,6 @@ def test_weights_to_start_from_are_those_of_the_file(config, sets, exported, tmp
         np.testing.assert_allclose(a.numpy(), b.numpy(), atol=1e-6)
 
 
-def test_a_compact_file_holds_the_weights_at_bfloat16s_precision(tmp_path):
-    network = build_network(TINY)
-    before = network.get_weights()
-    training.save_compactly(network, tmp_path / "net.keras")
-    after = keras.models.load_model(tmp_path / "net.keras").get_weights()
-    for own, kept, read in zip(before, network.get_weights(), after, strict=True):
-        np.testing.assert_array_equal(own, kept)
-        np.testing.assert_allclose(own, read, rtol=2**-8, atol=0)
-        assert not (read.view(np.uint32) & 0xFFFF).any()
-    assert [file.name for file in tmp_path.iterdir()] == ["net.keras"]
-
-
 def test_the_last_rounds_are_averaged(config, sets, tmp_path):
     rounds = (Round(64, 1, 1e-2), Round(64, 1, 1e-2))
     apart = [
