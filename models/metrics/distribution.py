@@ -138,7 +138,7 @@ class KernelDistance:
       value: mean over the subsets.
       deviation: standard deviation between subsets. That of the mean is smaller, but not by the root of their number,
         as subsets overlap.
-      subsets: how many.
+      subsets: how many; 1 where the sets are no larger than a subset.
       size: pictures of each set in a subset.
     """
 
@@ -155,7 +155,7 @@ def kernel_distance(
 
     Args:
       first, second: float (n, d) and (m, d), at least 2 each.
-      subsets: how many to draw.
+      subsets: how many to draw, where the sets are larger than one.
       size: of a subset; smaller where a set has fewer.
       seed: of the draws.
 
@@ -164,6 +164,8 @@ def kernel_distance(
     """
     first, second = _checked_pair(first, second)
     size = min(size, len(first), len(second))
+    if size == len(first) == len(second):  # every subset is the whole
+        subsets = 1
     draw = np.random.default_rng(seed)
     values = [
         polynomial_mmd(*(part[draw.choice(len(part), size, replace=False)] for part in (first, second)))

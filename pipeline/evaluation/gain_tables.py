@@ -123,7 +123,7 @@ def describe(figures: Sequence[Gain], *, generator: str, decide_at: int) -> str:
     by_chance = 0.025 * len(parts)
     tables.append(
         f"## By category at {decide_at} real pictures, development sellers\n\n{markdown_table(head, rows)}\n\n"
-        f"Enabled where both lower bounds are above zero; by chance {by_chance:.1f} of {len(parts)} categories would be."
+        f"Enabled where both lower bounds are above zero; by chance {by_chance:.1f} of {len(parts)} would be."
     )
     return "\n\n".join(tables)
 

@@ -92,6 +92,9 @@ def test_subsets_give_a_mean_and_a_deviation(sets):
     assert found.value == pytest.approx(polynomial_mmd(*sets), abs=3 * found.deviation / np.sqrt(60) + 0.1)
     assert found.deviation > 0
     assert kernel_distance(*sets, subsets=2).size == 200  # no more than there are
+    whole = kernel_distance(sets[0][:200], sets[1])
+    assert (whole.subsets, whole.deviation) == (1, 0)
+    assert whole.value == pytest.approx(polynomial_mmd(sets[0][:200], sets[1]))
 
 
 @pytest.mark.parametrize("distance", [frechet_distance, polynomial_mmd])

@@ -29,7 +29,7 @@ class TinySampler:
         self._network.compile("adam", "mse", run_eagerly=True)
         z = np.random.default_rng(0).normal(size=(len(articles), LATENT)).astype(np.float32)
         wishes = np.eye(len(self.category_names), dtype=np.float32)[articles.categories]
-        for _ in range(60):
+        for _ in range(25):
             self._network.train_on_batch([z, wishes], articles.images.astype(np.float32) / 255)
 
     def latents(self, seeds):
