@@ -38,6 +38,9 @@ def add_generation_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--count", type=int, help="real pictures to compare with, and generated ones (default: 2000)")
     parser.add_argument("--k", type=int, help="neighbour that gives a picture's reach (default: 5)")
     parser.add_argument(
+        "--spoilt", action="store_true", default=None, help="measure spoilt real pictures too: do the figures notice?"
+    )
+    parser.add_argument(
         "--classification_steps",
         type=int,
         help="train classifiers of so many steps for the accuracy score (default: 0)",

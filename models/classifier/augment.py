@@ -62,7 +62,7 @@ def varied(image: np.ndarray, augmentation: Augmentation, draw: np.random.Genera
     size, a = len(image), augmentation
     turn, zoom = draw.uniform(-a.turn, a.turn), 1 + draw.uniform(-a.scale, a.scale)
     matrix = cv2.getRotationMatrix2D(((size - 1) / 2, (size - 1) / 2), turn, zoom)
-    matrix[:, 2] += draw.uniform(-a.shift, a.shift, 2) * size
+    matrix = matrix + [[0, 0, shift] for shift in draw.uniform(-a.shift, a.shift, 2) * size]
     if draw.random() < a.flip:
         image = image[:, ::-1]
     moved = cv2.warpAffine(

@@ -26,9 +26,14 @@ class Extractor(Protocol):
       size: side of the pictures that it takes, pixels.
     """
 
-    name: str
-    sha256: str
-    size: int
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def sha256(self) -> str: ...
+
+    @property
+    def size(self) -> int: ...
 
     def features_and_probabilities(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Returns float (n, d) and float (n, classes) of uint8 pictures (n, size, size, 3), RGB."""

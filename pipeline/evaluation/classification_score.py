@@ -9,8 +9,6 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-import numpy as np
-
 from models.articles import Articles
 from models.classifier.classifier import Classifier, save_classifier
 from models.classifier.settings import DEFAULT_RECIPE, Recipe, read_recipe
@@ -85,8 +83,3 @@ def classification_score(
 def with_size(articles: Articles, size: int) -> Articles:
     """Returns the articles with their pictures brought to another size."""
     return dataclasses.replace(articles, images=resized(articles.images, size)) if len(articles) else articles
-
-
-def right(classifier: Classifier, articles: Articles) -> np.ndarray:
-    """Returns bool (n,): which articles the classifier tells right."""
-    return np.asarray(classifier.probabilities(articles.images).argmax(axis=1) == articles.categories)

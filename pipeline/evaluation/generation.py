@@ -26,6 +26,7 @@ from pipeline.evaluation.generators import (
     read_pictures,
     sample_like,
 )
+from pipeline.evaluation.spoilt import spoilt_scores
 
 SAME_HASH = 6  # differing bits of 64 up to which two pictures count as one
 
@@ -44,6 +45,7 @@ class GenerationConfig:
       inception_weights: a file of Inception-v3, for FID, KID and IS as others report them. Empty for none.
       count: real pictures in the reference, and generated ones: as many, mixed alike.
       k: neighbour that gives a picture's reach.
+      spoilt: whether to measure real pictures too that were spoilt in known ways, to see that the figures notice.
       classification_steps: steps of the classifiers of the classification accuracy score; 0 for no score.
       seed: of the reference, of the generated pictures and of the classifiers.
       sheet: path of contact sheets, or None; "-samples", "-neighbours" and "-interpolations" are added to the name.
@@ -64,6 +66,7 @@ class GenerationConfig:
     inception_weights: str = ""
     count: int = 2000
     k: int = 5
+    spoilt: bool = False
     classification_steps: int = 0
     seed: int = 0
     sheet: str | None = None
@@ -89,6 +92,7 @@ class GenerationReport:
     Attributes:
       name, sha256: of what was measured.
       scores: by the set that was measured against the reference; generated first, then the floor of real ones.
+      spoilt: by what was done to real pictures; empty if that was not asked for.
       inception: likewise with Inception's features; empty without its weights.
       categories: by name.
       agreement: share of generated pictures that the classifier takes for what was asked for; NaN where nothing was.
@@ -102,6 +106,7 @@ class GenerationReport:
     name: str
     sha256: str
     scores: dict[str, GenerationScores]
+    spoilt: dict[str, GenerationScores]
     inception: dict[str, GenerationScores]
     categories: dict[str, CategoryScores]
     agreement: float
@@ -198,8 +203,7 @@ def measure(
     train, test = sets[TRAIN], sets[TEST]
     real = {split: extract(sets[split].images, classifier) for split in sets if len(sets[split])}
     found = extract(generated.images, classifier)
-    known = np.isin(classifier.category_names, train.category_names).all() and generated.categories.min() >= 0
-    wanted = np.array([classifier.category_names.index(name) for name in train.category_names]) if known else None
+    wanted = _wanted(classifier, train.category_names) if generated.categories.min() >= 0 else None
     classification = None
     if config.classification_steps:
         classification = classification_score(
@@ -211,10 +215,11 @@ def measure(
         name=generated.name,
         sha256=generated.sha256,
         scores=_scores(real, found, reference, config),
+        spoilt=spoilt_scores(train, classifier, k=config.k, seed=config.seed) if config.spoilt else {},
         inception=_inception_scores(inception, sets, generated, reference, config),
         categories=_category_scores(train, test, real, found, generated, wanted, config.k),
-        agreement=agreement(found.probabilities, wanted[generated.categories]) if wanted is not None else float("nan"),
-        real_agreement=agreement(real[TEST].probabilities, wanted[test.categories]) if known else float("nan"),
+        agreement=_agreement(found, wanted, generated.categories),
+        real_agreement=_agreement(real[TEST], wanted, test.categories),
         memorised={
             "features": memorisation(real[TRAIN].features, real[TEST].features, found.features),
             "pixels": memorisation(*(small_pixels(images) for images in (train.images, test.images, generated.images))),
@@ -223,6 +228,17 @@ def measure(
         classification=classification,
         speed=images_per_second(generator) if generator else None,
     )
+
+
+def _wanted(classifier: Classifier, category_names: tuple[str, ...]) -> np.ndarray | None:
+    """Returns the classifier's position of each category, or None if it does not know all of them."""
+    if not set(category_names) <= set(classifier.category_names):
+        return None
+    return np.array([classifier.category_names.index(name) for name in category_names])
+
+
+def _agreement(features: FeatureSet, wanted: np.ndarray | None, categories: np.ndarray) -> float:
+    return float("nan") if wanted is None else agreement(features.probabilities, wanted[categories])
 
 
 def _scores(

@@ -40,6 +40,8 @@ def describe(report: GenerationReport) -> str:
     parts = [head, scores_table(report.scores, "Generated pictures against real ones")]
     if report.inception:
         parts.append(scores_table(report.inception, "With Inception's features: FID, KID and IS"))
+    if report.spoilt:
+        parts.append(scores_table(report.spoilt, "Half of train, spoilt, against the other half"))
     parts += [memorisation_table(report), category_table(report)]
     return "\n\n".join(parts)
 

@@ -26,11 +26,20 @@ class Generator(Protocol):
       sha256: of its file.
     """
 
-    size: int
-    category_names: tuple[str, ...]
-    colour_names: tuple[str, ...]
-    name: str
-    sha256: str
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def category_names(self) -> tuple[str, ...]: ...
+
+    @property
+    def colour_names(self) -> tuple[str, ...]: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def sha256(self) -> str: ...
 
     def sample(self, seeds: np.ndarray, categories: np.ndarray, colours: np.ndarray) -> np.ndarray:
         """Returns uint8 (n, size, size, 3) for uint64 seeds and int32 positions of category and colour, each (n,)."""
@@ -38,7 +47,7 @@ class Generator(Protocol):
     def latents(self, seeds: np.ndarray) -> np.ndarray:
         """Returns float32 (n, d)."""
 
-    def from_latents(self, z: np.ndarray, categories: np.ndarray, colours: np.ndarray) -> np.ndarray:
+    def from_latents(self, latents: np.ndarray, categories: np.ndarray, colours: np.ndarray) -> np.ndarray:
         """Returns uint8 (n, size, size, 3)."""
 
 

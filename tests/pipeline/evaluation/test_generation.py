@@ -100,13 +100,15 @@ def test_training_pictures_themselves_are_found_out(at_hand, sets, classifier_fi
     train = sets["train"]
     names = np.array(SHAPES)[train.categories]
     np.savez(tmp_path / "copies.npz", images=train.images, categories=names)
-    wanted = config(tmp_path, samples=str(tmp_path / "copies.npz"), classifier=classifier_file, count=60,
+    wanted = config(tmp_path, samples=str(tmp_path / "copies.npz"), classifier=classifier_file, count=60, spoilt=True,
                     json=str(tmp_path / "figures.json"))  # fmt: skip
     tables = evaluate_generation(wanted)
     figures = json.loads((tmp_path / "figures.json").read_text())
     assert figures["scores"]["generated"]["frechet"] == pytest.approx(0, abs=1e-6)
     assert figures["memorised"]["features"]["share"] == figures["memorised"]["pixels"]["share"] == 1
     assert figures["same_hash"][0] == 1
+    noticed = [figures["spoilt"][name]["frechet"] for name in ("as they are", "blurred, sigma 0.5", "blurred, sigma 2")]
+    assert len(figures["spoilt"]) == 10 and noticed[0] < noticed[2]
     assert figures["speed"] is None and "pictures a second" not in tables
 
 

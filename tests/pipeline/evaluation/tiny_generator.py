@@ -35,9 +35,9 @@ class TinySampler:
     def latents(self, seeds):
         return np.stack([np.random.default_rng(int(s)).normal(size=LATENT) for s in seeds]).astype(np.float32)
 
-    def from_latents(self, z, categories, colours):
+    def from_latents(self, latents, categories, colours):
         wishes = np.eye(len(self.category_names), dtype=np.float32)[categories]
-        return np.asarray(np.asarray(self._network([z, wishes])) * 255).round().astype(np.uint8)
+        return np.asarray(np.asarray(self._network([latents, wishes])) * 255).round().astype(np.uint8)
 
     def sample(self, seeds, categories, colours):
         return self.from_latents(self.latents(seeds), categories, colours)
