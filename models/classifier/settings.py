@@ -33,7 +33,7 @@ class Recipe:
       network: the network's shape.
     """
 
-    steps: int = 1500
+    steps: int = 1200
     batch_size: int = 64
     rate: float = 3e-3
     weight_decay: float = 0.05

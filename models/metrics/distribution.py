@@ -126,8 +126,11 @@ def _norms(features: np.ndarray) -> np.ndarray:
 
 
 def _kernel_sum(first: np.ndarray, second: np.ndarray) -> float:
-    parts = (first[start : start + _ROWS] for start in range(0, len(first), _ROWS))
-    return sum(float(((part @ second.T / first.shape[1] + 1) ** 3).sum()) for part in parts)
+    total = 0.0
+    for start in range(0, len(first), _ROWS):
+        base = first[start : start + _ROWS] @ second.T / first.shape[1] + 1
+        total += float(np.vdot(base * base, base))  # numpy's own cube takes ten times as long
+    return total
 
 
 @dataclasses.dataclass(frozen=True)

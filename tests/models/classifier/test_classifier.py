@@ -15,7 +15,7 @@ from models.classifier import training  # noqa: E402
 from models.classifier.augment import Augmentation  # noqa: E402
 from models.classifier.classifier import Classifier, save_classifier  # noqa: E402
 from models.classifier.network import NetworkConfig, build_network  # noqa: E402
-from models.classifier.settings import Recipe, read_config  # noqa: E402
+from models.classifier.settings import RECIPES, Recipe, read_config, read_recipe  # noqa: E402
 from models.classifier.training import draw_shares, fit_classifier, joined  # noqa: E402
 
 TINY = NetworkConfig(size=16, widths=(8, 16), blocks=(0, 1))
@@ -141,6 +141,12 @@ def test_flags_take_the_place_of_settings(tmp_path):
     assert [(s.fit, s.size, s.group_column) for s in config.sources] == [
         ("product", 64, "studio"), ("frame", 64, "studio"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [file.stem for file in RECIPES.glob("*.yaml")])
+def test_recipes_that_come_along_can_be_read(name):
+    config = read_config(name, {"catalogue": "photos", "cutouts": "run", "output": "out"})
+    assert config.name == name and config.recipe == read_recipe(name)
 
 
 @pytest.mark.parametrize(
