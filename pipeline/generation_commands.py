@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 
 from pipeline.usage import OK, given, wrong_usage
 
@@ -93,7 +94,13 @@ def _train_classifier(parsed: argparse.Namespace, _: list[str]) -> int:
     return OK
 
 
+def _train_faster() -> None:
+    """Turns oneDNN on, as ``packshot train`` does, for evaluations that train; before TensorFlow is imported."""
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+
+
 def _evaluate_gan(parsed: argparse.Namespace, _: list[str]) -> int:
+    _train_faster()
     from pipeline.evaluation.generation import GenerationConfig, evaluate_generation
 
     try:
@@ -104,6 +111,7 @@ def _evaluate_gan(parsed: argparse.Namespace, _: list[str]) -> int:
 
 
 def _evaluate_gain(parsed: argparse.Namespace, _: list[str]) -> int:
+    _train_faster()
     from pipeline.evaluation.augmentation_gain import GainConfig, evaluate_gain
 
     values = given(parsed, GainConfig)

@@ -17,8 +17,8 @@ from models.gan.progress import Watch, averaged_weights
 from models.gan.sampling import Sampler, discriminator_path, write_labels
 from models.gan.settings import GanConfig
 from models.gan.two_rates import TwoRateAdam
+from models.saving import save_compactly
 from models.segmentation.progress import Checkpoints
-from models.segmentation.train import save_compactly
 
 _PLAIN, _MIDDLE = 243 / 127.5 - 1, 0.0  # what comes into the frame: the plain ground of cut-outs, or grey
 
