@@ -10,6 +10,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
+import models.gan.network  # noqa: F401  # registers the layers that a generator's file names
+
 
 @dataclasses.dataclass(frozen=True)
 class Sampler:
