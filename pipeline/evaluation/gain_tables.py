@@ -95,7 +95,7 @@ def decision(trainings: Sequence[Training], sets: dict[str, Articles], *, decide
     """
     figures = gains(trainings, sets)
     by_name = {f.category: f for f in figures if f.size == decide_at and f.split == DEVELOPMENT}
-    enabled = {}
+    enabled: dict[str, dict[str, float | bool | None]] = {}
     for name in sets[DEVELOPMENT].category_names:
         if figure := by_name.get(name):
             enabled[name] = {

@@ -12,7 +12,7 @@ import numpy as np
 from models.articles import DEVELOPMENT, TEST, TRAIN, Articles, ArticleSource, Fit
 from models.classifier.classifier import Classifier
 from models.metrics.generation import Extractor, FeatureSet, GenerationScores, compare, extract
-from models.metrics.manifold import manifold_scores
+from models.metrics.manifold import ManifoldScores, manifold_scores
 from models.metrics.memorisation import PERCENTILE, Memorisation, hash_distances, memorisation, small_pixels
 from models.metrics.recognition import agreement
 from pipeline.evaluation.classification_score import ClassificationScore, classification_score
@@ -217,7 +217,7 @@ def measure(
         scores=_scores(real, found, reference, config),
         spoilt=spoilt_scores(train, classifier, k=config.k, seed=config.seed) if config.spoilt else {},
         inception=_inception_scores(inception, sets, generated, reference, config),
-        categories=_category_scores(train, test, real, found, generated, wanted, config.k),
+        categories=_category_scores(sets, real, found, generated, reference, wanted, config),
         agreement=_agreement(found, wanted, generated.categories),
         real_agreement=_agreement(real[TEST], wanted, test.categories),
         memorised={
@@ -284,29 +284,38 @@ def _inception_scores(
 
 
 def _category_scores(
-    train: Articles,
-    test: Articles,
+    sets: dict[str, Articles],
     real: dict[str, FeatureSet],
     found: FeatureSet,
     generated: Generated,
+    reference: np.ndarray,
     wanted: np.ndarray | None,
-    k: int,
+    config: GenerationConfig,
 ) -> dict[str, CategoryScores]:
-    scores = {}
+    """Compares within each category: one vague shape may lie near shirts and shoes, but not as both of them."""
+    train, test, k = sets[TRAIN].take(reference), sets[TEST], config.k
+    order = np.random.default_rng(config.seed + 2).permutation(len(reference))
+    features, scores = real[TRAIN].features[reference], {}
     for number, name in enumerate(train.category_names):
         ours, theirs, unseen = (
             np.flatnonzero(categories == number)
             for categories in (generated.categories, train.categories, test.categories)
         )
-        enough = min(len(ours), len(theirs)) > k
-        manifold = manifold_scores(real[TRAIN].features[theirs], found.features[ours], k=k) if enough else None
+        half, other = np.array_split(order[np.isin(order, theirs)], 2)
         shares = [
-            float((features.probabilities[part].argmax(axis=1) == wanted[number]).mean())
+            float((looked_at.probabilities[part].argmax(axis=1) == wanted[number]).mean())
             if wanted is not None and len(part) else float("nan")
-            for features, part in ((found, ours), (real[TEST], unseen))
+            for looked_at, part in ((found, ours), (real[TEST], unseen))
         ]  # fmt: skip
-        scores[name] = CategoryScores(len(theirs), len(ours), shares[0], shares[1], manifold)
+        scores[name] = CategoryScores(
+            len(theirs), len(ours), shares[0], shares[1],
+            _manifold(features[theirs], found.features[ours], k), _manifold(features[half], features[other], k),
+        )  # fmt: skip
     return scores
+
+
+def _manifold(real: np.ndarray, generated: np.ndarray, k: int) -> ManifoldScores | None:
+    return manifold_scores(real, generated, k=k) if min(len(real), len(generated)) > k else None
 
 
 def _write_sheets(

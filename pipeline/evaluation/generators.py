@@ -185,7 +185,7 @@ def _picture(file: Path) -> np.ndarray:
 def _from_arrays(place: Path, category_names: tuple[str, ...] | None) -> Generated:
     with np.load(place) as arrays:
         images = arrays["images"] if "images" in arrays else np.zeros(0)
-        if images.ndim != 4 or images.dtype != np.uint8 or images.shape[1:] != (images.shape[1],) * 2 + (3,):
+        if images.ndim != 4 or images.dtype != np.uint8 or images.shape[-1] != 3 or np.ptp(images.shape[1:-1]):
             raise ValueError(
                 f"images of {str(place)!r} are {images.dtype} {images.shape}; they must be uint8 (n, size, size, 3)"
             )

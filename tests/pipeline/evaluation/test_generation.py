@@ -87,7 +87,7 @@ def test_a_generator_is_measured_from_end_to_end(at_hand, classifier_file, tmp_p
     assert "| test (other sellers) | 24 / 50 |" in tables
     assert "| half of train, against the other half | 30 / 30 |" in tables
     assert "Features of shapes" in tables and "16 px; k = 3" in tables
-    assert "| classification accuracy score |" in tables and "| disc | 20 |" in tables
+    assert "| classification accuracy score |" in tables and "| coverage within the category asked for |" in tables
     figures = json.loads((tmp_path / "figures.json").read_text())
     assert figures["scores"]["generated"]["frechet"] > 0
     assert 0 < figures["classification"]["real"] <= 1
