@@ -1,0 +1,1 @@
+"""Super-resolution: twice the size for photos that are too small for their canvas."""
