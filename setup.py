@@ -30,6 +30,7 @@ setup(
         "models.classifier": ["weights/*", "configs/*.yaml"],
         "models.gan": ["weights/*", "configs/*.yaml"],
         "models.segmentation": ["weights/*", "configs/*.yaml", "labels/*.parquet"],
+        "models.superres": ["weights/*", "configs/*.yaml"],
     },
     install_requires=[
         "ai-edge-litert>=2.1",

@@ -10,14 +10,14 @@ from typing import Any
 from pipeline.colour_reference import reference_digest
 from pipeline.credentials import Credentials, certificate_digest
 from pipeline.profiles import load_profile, with_look
-from transforms import enhance
+from transforms import enhance, enlarge
 from transforms.colour_transfer import TRANSFERS
 from transforms.perceptual_hash import MOST_DISTANCE
 from transforms.profile import SHADOWS, Profile
 
 OUTPUT_KINDS = ("packshot", "mask", "cutout")
 CUTOUT_FORMATS = ("png", "webp")
-ENHANCEMENTS = (*enhance.STEPS, "straighten")
+ENHANCEMENTS = (*enhance.STEPS, "straighten", enlarge.STEP)
 
 
 def _setting(default: Any = dataclasses.MISSING, *, help: str, pixels: bool = False, **flag: Any) -> Any:

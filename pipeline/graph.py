@@ -40,6 +40,7 @@ from transforms.compose import ComposePackshot
 from transforms.decode import DecodeLimits, DecodePhotos
 from transforms.encode import EncodeAssets
 from transforms.enhance import EnhancePhotos
+from transforms.enlarge import EnlargePhotos
 from transforms.faces import BlurFaces
 from transforms.matte import MattePhotos
 from transforms.normalise import NormaliseColour, NormaliseLimits
@@ -126,6 +127,8 @@ def build_graph(
         photos = stage(photos, "MatchLook", match)  # + the category's ground and tone
     photos = stage(photos, "EnhancePhotos", EnhancePhotos(config.enhance))  # + enhancements
     photos = stage(photos, "JudgeQuality", JudgeQuality())  # + measurements
+    if "superres" in config.enhance:
+        photos = stage(photos, "EnlargePhotos", EnlargePhotos(plan.profile))  # + enlarged, enhancements
     compose = ComposePackshot(plan.profile, straighten="straighten" in config.enhance)
     photos = stage(photos, "ComposePackshot", compose)  # + packshot
     encode = EncodeAssets(

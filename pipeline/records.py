@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
+from transforms.enlarge import Enlarged
 from transforms.perceptual_hash import PerceptualHash
 from transforms.quality import Measurements
 from transforms.reasons import RejectReason, ReviewReason
@@ -119,11 +120,12 @@ class Photo:
       colour_method: where the gains came from, of ``transforms.normalise.Method``.
       colour_abstention: why there are no gains, of ``transforms.normalise.Abstention``, or None where there are.
       enhancements: what was mended or added, in order: ``blur_faces``, of ``transforms.enhance.STEPS``,
-        ``straighten``, ``shadow``.
+        ``superres``, ``shadow``, ``straighten``.
       review_reasons: why a person should look, in the order found.
       source_type: what the file itself says it is (IPTC Digital Source Type), or None where it says nothing.
       source_credentials: whether the file carried a C2PA manifest.
       digital_source_type: what its assets are labelled as; see ``pipeline.provenance``.
+      enlarged: the product at twice the working size, where that is too small for the canvas; dropped once composed.
       packshot: the composed canvas, sRGB, uint8 (H, W, 3), RGB; dropped after it was encoded.
       packshot_alpha: the product's matte on that canvas, uint8 (H, W); dropped after the file was checked.
       measurements: what the quality gates and the compliance checks measured.
@@ -163,6 +165,7 @@ class Photo:
     source_type: str | None = None
     source_credentials: bool | None = None
     digital_source_type: str | None = None
+    enlarged: Enlarged | None = None
     packshot: np.ndarray | None = None
     packshot_alpha: np.ndarray | None = None
     measurements: Measurements | None = None

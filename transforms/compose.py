@@ -16,6 +16,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from transforms.enlarge import known_sides
 from transforms.ground import paint_ground
 from transforms.matte import is_meaningful
 from transforms.placing import NOT_CUT, Box, CutSides, cut_sides, drawn_part, place, product_box
@@ -196,30 +197,32 @@ def compose_photo(photo: Any, profile: Profile, *, straighten: bool = False) -> 
     """Returns the photo record with ``packshot`` and perhaps more review reasons.
 
     Args:
-      photo: with ``image``, ``foreground``, ``alpha`` and what was found of it before.
+      photo: with ``image``, ``foreground``, ``alpha``, perhaps ``enlarged``, and what was found of it before.
       profile: the canvas.
       straighten: whether a product that lies a little askew is turned; mask and cut-out stay as the photo is.
     """
-    height, width = photo.alpha.shape
-    foreground, alpha, cut = photo.foreground, photo.alpha, None
-    box = product_box(alpha)
+    foreground, alpha = photo.foreground, photo.alpha
+    box, cut = product_box(alpha), known_sides(photo)
     if ReviewReason.NO_PRODUCT in photo.review_reasons or box is None:
         foreground, alpha = photo.image, np.zeros_like(alpha)
-    elif alpha is photo.source_alpha and (box.width, box.height) == (width, height):
-        # a cut-out file trimmed to its product touches the frame everywhere and is cut nowhere
-        cut = NOT_CUT
-    scale = max(width, height) / max(photo.width, photo.height)
     done, shadow = [], None
     if box is not None and profile.shadow == "kept" and not is_meaningful(photo.source_alpha):
         shadow = photographed_shadow(photo.image, alpha)
         if shadow is not None:
             done.append("shadow")
-    if straighten and (tilt := tilt_to_mend(alpha, photo.review_reasons, cut)):
+    tilt = tilt_to_mend(alpha, photo.review_reasons, cut) if straighten else 0.0
+    if photo.enlarged is not None:
+        cut = cut or cut_sides(alpha)
+        foreground, alpha = photo.enlarged
+        shadow = None if shadow is None else cv2.resize(shadow, alpha.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    if tilt:
         foreground, alpha = turn(foreground, tilt), turn(alpha, tilt)
         shadow = None if shadow is None else turn(shadow, tilt)
         done.append("straighten")
+    scale = max(alpha.shape) / max(photo.width, photo.height)
     composition = compose(foreground, alpha, profile, scale=scale, cut=cut, shadow=shadow)
     photo = photo.replace(
+        enlarged=None,
         packshot=composition.image,
         packshot_alpha=composition.alpha,
         measurements=dataclasses.replace(photo.measurements or Measurements(), upscale=composition.upscale),

@@ -32,7 +32,7 @@ def ssim(image: np.ndarray, truth: np.ndarray, border: int = 0) -> float:
     Returns:
       -1..1, with a Gaussian window of 11 pixels and sigma 1.5, over windows that lie inside.
     """
-    a, b = (_inner(plane, border).astype(np.float64) for plane in (image, truth))
+    a, b = (_inner(plane, border).astype(np.float32) for plane in (image, truth))
     if min(a.shape) < _SSIM_SIDE:
         raise ValueError(f"structural similarity needs {_SSIM_SIDE} pixels each way; the picture has {a.shape}")
     mean_a, mean_b = _windowed(a), _windowed(b)

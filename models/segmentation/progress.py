@@ -10,7 +10,7 @@ from pathlib import Path
 
 import keras
 
-COLUMNS = ("round", "epoch", "seconds", "loss", "learning_rate", "development_iou")
+COLUMNS = ("round", "epoch", "seconds", "loss", "learning_rate")
 
 
 class Checkpoints(keras.callbacks.Callback):
@@ -64,11 +64,21 @@ class Curves(keras.callbacks.Callback):
       first_epoch: where the round goes on, from 0.
       score: measures the model as it is; None for nothing to measure by.
       every: epochs between two measurements.
+      measure: the score's name, of its column.
     """
 
-    def __init__(self, path: Path, name: str, first_epoch: int, score: Callable[[], float] | None, every: int = 5):
+    def __init__(
+        self,
+        path: Path,
+        name: str,
+        first_epoch: int,
+        score: Callable[[], float] | None,
+        every: int = 5,
+        measure: str = "development_iou",
+    ):
         super().__init__()
-        self._path, self._name, self._score, self._every = path, name, score, every
+        self._path, self._name, self._score, self._every, self._measure = path, name, score, every, measure
+        self._columns = (*COLUMNS, measure)
         kept = []
         if path.exists():
             with path.open(newline="") as file:
@@ -77,7 +87,7 @@ class Curves(keras.callbacks.Callback):
                 ]
         partial = path.with_suffix(".partial.csv")
         with partial.open("w", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS)
+            writer = csv.DictWriter(file, self._columns)
             writer.writeheader()
             writer.writerows(kept)
         partial.replace(path)
@@ -92,9 +102,9 @@ class Curves(keras.callbacks.Callback):
             "learning_rate": f"{float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)):.3g}",
         }
         if self._score and ((epoch + 1) % self._every == 0 or epoch + 1 == self.params["epochs"]):
-            line["development_iou"] = f"{self._averaged_score():.4f}"
+            line[self._measure] = f"{self._averaged_score():.4f}"
         with self._path.open("a", newline="") as file:
-            csv.DictWriter(file, COLUMNS).writerow(line)
+            csv.DictWriter(file, self._columns).writerow(line)
         print(", ".join(f"{name} {value}" for name, value in line.items()), flush=True)
 
     def _averaged_score(self) -> float:

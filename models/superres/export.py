@@ -56,14 +56,13 @@ def save_compactly(network: keras.Model, path: pathlib.Path) -> None:
     They are float32 in the file, as the LiteRT file computes with; what the rounding leaves empty is packed away.
 
     Args:
-      network: any model; its own weights stay as they are.
+      network: any functional model; its optimiser is not written.
       path: of the file.
     """
-    kept = network.get_weights()
-    network.set_weights([weights.astype(np.float16).astype(np.float32) for weights in kept])
+    bare = keras.Model.from_config(network.get_config())  # not compiled, so without the training's loss
+    bare.set_weights([weights.astype(np.float16).astype(np.float32) for weights in network.get_weights()])
     loose = path.with_suffix(".loose.keras")
-    network.save(loose)
-    network.set_weights(kept)
+    bare.save(loose)
     with zipfile.ZipFile(loose) as read, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as packed:
         for entry in read.infolist():
             packed.writestr(entry.filename, read.read(entry))

@@ -57,7 +57,8 @@ def luma_of(images: np.ndarray) -> np.ndarray:
     Returns:
       uint8 (n, h, w).
     """
-    return np.stack([cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in images])
+    lumas = [cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in images]
+    return np.stack(lumas) if lumas else np.zeros(images.shape[:3], np.uint8)
 
 
 class PatchMaker:
