@@ -49,16 +49,16 @@ class TrainingConfig:
 
     def __post_init__(self):
         if self.articles.fit != "crop":
-            raise ValueError(f"articles.fit={self.articles.fit!r} must be 'crop'; enlarging is learnt at a photo's scale")
+            raise ValueError(
+                f"articles.fit={self.articles.fit!r} must be 'crop'; enlarging is learnt at a photo's scale"
+            )
         if self.patch < 32 or self.patch % 2:
             raise ValueError(f"patch={self.patch!r} must be even and at least 32")
         for name in ("batch_size", "steps", "steps_per_epoch"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)!r} must be at least 1")
         if self.steps % self.steps_per_epoch:
-            raise ValueError(
-                f"steps={self.steps!r} must be a multiple of steps_per_epoch={self.steps_per_epoch!r}"
-            )
+            raise ValueError(f"steps={self.steps!r} must be a multiple of steps_per_epoch={self.steps_per_epoch!r}")
         if not self.rate > 0:
             raise ValueError(f"rate={self.rate!r} must be above zero")
         if not 0 <= self.averaging < 1:

@@ -20,7 +20,7 @@ from models.superres.resampling import double, halve
 from models.superres.samples import PatchBatches, PatchMaker, luma_of
 from models.superres.settings import TrainingConfig
 
-_CHOSEN_BY = 32  # development photos that the curves measure by: more would take as long as the steps between
+_CHOSEN_BY = 16  # development photos that the curves measure by: more would take as long as the steps between
 _UNSEEN = 8  # pixels along a patch's edge, of which too little around is seen to be learnt from
 
 
@@ -110,9 +110,7 @@ def _optimizer(config: TrainingConfig) -> keras.optimizers.Optimizer:
         config.rate / 20, config.steps - warm_up, alpha=0.02, warmup_target=config.rate, warmup_steps=warm_up
     )
     # the gradient of a difference of code values is large: clipping alone would set the pace
-    return AveragingAdamW(
-        rate, weight_decay=0.0, global_clipnorm=20.0, use_ema=True, ema_momentum=config.averaging
-    )
+    return AveragingAdamW(rate, weight_decay=0.0, global_clipnorm=20.0, use_ema=True, ema_momentum=config.averaging)
 
 
 def _export(network: keras.Model, output: Path) -> Path:

@@ -192,9 +192,7 @@ def _compared(
     ratios = [psnr(_luma(result), plane, _BORDER) for result in (bicubic, ours)]
     likenesses = [ssim(_luma(result), plane, _BORDER) for result in (bicubic, ours)]
     colour_gain = psnr(ours, truth, _BORDER) - psnr(bicubic, truth, _BORDER)
-    return Measured(
-        id, group, shrinking.name, ratios[1] - ratios[0], *ratios, *likenesses, float("nan"), colour_gain
-    )
+    return Measured(id, group, shrinking.name, ratios[1] - ratios[0], *ratios, *likenesses, float("nan"), colour_gain)
 
 
 def _luma(image: np.ndarray) -> np.ndarray:
