@@ -19,7 +19,6 @@ from keras import layers
 
 from models.superres.resampling import TAPS, doubling_kernel, halving_kernel
 
-
 # Lays four channels out as two by two pixels: Keras has no such layer, and a deconvolution may do it on any backend.
 _SHUFFLE = np.eye(4, dtype=np.float32).reshape(2, 2, 1, 4)
 

@@ -28,8 +28,13 @@ class Photos:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def spread(self, count: int) -> Photos:
+        """Returns so many of the photos, evenly from the first to the last, or all where there are not so many."""
+        chosen = np.unique(np.linspace(0, len(self) - 1, min(count, len(self))).round().astype(int))
+        return Photos(tuple(self.ids[i] for i in chosen), tuple(self.groups[i] for i in chosen), self.images[chosen])
 
-def read_photos(source: ArticleSource, splits: Collection[str], limit: int | None = None) -> dict[str, Photos]:
+
+def read_photos(source: ArticleSource, splits: Collection[str]) -> dict[str, Photos]:
     """Reads the middles of photos, straight from their Parquet files.
 
     Nothing is kept on disk as a dataset: they are read once, in less time than it takes to write them.
@@ -37,7 +42,6 @@ def read_photos(source: ArticleSource, splits: Collection[str], limit: int | Non
     Args:
       source: where they are, how they are parted and how large a middle is taken; ``fit`` is crop.
       splits: which of ``models.articles.SPLITS`` to read.
-      limit: at most so many photos of each, the first ones, or None for all.
 
     Returns:
       The photos of each split; photos too small or broken are left out, and counted in a line.
@@ -54,7 +58,7 @@ def read_photos(source: ArticleSource, splits: Collection[str], limit: int | Non
     left_out = 0
     for group in plan.groups_of_rows:
         for split, row in train_rows(plan, parquet.read_rows(group, plan.columns)):
-            if split not in found or len(found[split]) == limit:
+            if split not in found:
                 continue
             try:
                 photo = _decoded(parquet.picture_bytes(row[source.image_column], group.uri))

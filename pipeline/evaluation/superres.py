@@ -1,4 +1,4 @@
-"""``packshot evaluate superres``: photos made smaller in known ways, enlarged as in the job, compared with the truth."""
+"""``packshot evaluate superres``: photos made smaller in known ways, enlarged as in the job, beside the truth."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class SuperresConfig:
       catalogue: photos, as ``models.articles.ArticleSource`` has them; its splits are those of the training.
       model: a ``.tflite`` file.
       split: whose photos: those to choose by, or those to report on.
-      limit: measure at most this many photos, or None for all.
+      limit: measure at most this many photos, spread evenly over the split, or None for all.
       sheet: path of a PNG of crops, or None.
       json: path for all figures, or None.
     """
@@ -135,9 +135,10 @@ def evaluate_superres(config: SuperresConfig) -> str:
     """
     enlarger = Enlarger(config.model)
     source = read_config(catalogue=config.catalogue, output="none").articles
-    photos = read_photos(source, (config.split,), config.limit)[config.split]
+    photos = read_photos(source, (config.split,))[config.split]
     if not len(photos):
         raise ValueError(f"split {config.split!r} of {config.catalogue!r} has no photos")
+    photos = photos.spread(config.limit or len(photos))
     measured, sheet = measure(photos, enlarger)
     parts = [
         f"## {len(photos):,} photos of {len(set(photos.groups))} sellers, split {config.split}",
@@ -227,7 +228,7 @@ def gain_table(measured: list[Measured]) -> str:
 
 
 def milliseconds_per_megapixel(enlarger: Enlarger) -> float:
-    """Returns the processor's time for a megapixel of the result, the least of some tries on a seller's photo's size."""
+    """Returns the processor's time for a megapixel of the result, the least of some tries."""
     (height, width), tries = _TIMED
     image = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
     enlarger.enlarge(image)
