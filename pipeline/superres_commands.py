@@ -15,6 +15,7 @@ def add_superres_training_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--catalogue", help="photos to learn from: Parquet file, folder or glob")
     parser.add_argument("--output", help="folder for weights, checkpoints and curves")
     parser.add_argument("--steps", type=int, help="optimiser steps")
+    parser.add_argument("--stop_after", type=int, help="epochs after which to end, whatever the steps; may be raised")
     parser.add_argument("--seed", type=int, help="of initial weights and all samples")
     parser.set_defaults(handle=_train_superres)
 
@@ -24,9 +25,8 @@ def _train_superres(parsed: argparse.Namespace, _: list[str]) -> int:
     from models.superres.train import train
 
     try:
-        config = read_config(
-            parsed.config, parsed.catalogue, output=parsed.output, steps=parsed.steps, seed=parsed.seed
-        )
+        flags = {name: getattr(parsed, name) for name in ("output", "steps", "stop_after", "seed")}
+        config = read_config(parsed.config, parsed.catalogue, **flags)
         path = train(config)
     except (ValueError, OSError) as error:
         return wrong_usage(error)

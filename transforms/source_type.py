@@ -71,7 +71,8 @@ def product_type(source_type: SourceType | None) -> SourceType:
     """Returns what a photo is after cutting out and correction: at least algorithmically enhanced.
 
     The vocabulary has that for "modification or correction by algorithm without changing the main content of the
-    media": the product is the content, and it stays. A network finds the product's outline, but none makes pixels.
+    media": the product is the content, and it stays. A network finds the product's outline, and one may make it sharper
+    (``transforms.enlarge``), held to the photo's own pixels; none invents any.
 
     Args:
       source_type: what the photo was before; a stronger term stays.

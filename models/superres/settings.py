@@ -31,6 +31,7 @@ class TrainingConfig:
       averaging: momentum of the average of the weights, which is what is exported, 0..1.
       seed: of initial weights and of all samples.
       steps_per_epoch: steps between two lines of the curves and two checkpoints.
+      stop_after: epochs after which training ends, on the schedule of all ``steps``; 0 for none. Raised, it goes on.
       degradations: how small patches come about.
       network: the network's shape.
     """
@@ -44,6 +45,7 @@ class TrainingConfig:
     averaging: float = 0.998
     seed: int = 7
     steps_per_epoch: int = 100
+    stop_after: int = 0
     degradations: Degradations = dataclasses.field(default_factory=Degradations)
     network: NetworkConfig = dataclasses.field(default_factory=NetworkConfig)
 
@@ -59,6 +61,8 @@ class TrainingConfig:
                 raise ValueError(f"{name}={getattr(self, name)!r} must be at least 1")
         if self.steps % self.steps_per_epoch:
             raise ValueError(f"steps={self.steps!r} must be a multiple of steps_per_epoch={self.steps_per_epoch!r}")
+        if self.stop_after < 0:
+            raise ValueError(f"stop_after={self.stop_after!r} must be 0 or more")
         if not self.rate > 0:
             raise ValueError(f"rate={self.rate!r} must be above zero")
         if not 0 <= self.averaging < 1:
@@ -67,8 +71,8 @@ class TrainingConfig:
             raise ValueError("output is empty; name the folder for weights, checkpoints and curves")
 
     def fingerprint(self) -> str:
-        """Returns 12 hexadecimal digits that change with whatever decides the weights, but for the photos."""
-        decisive = {k: v for k, v in dataclasses.asdict(self).items() if k != "output"}
+        """Returns 12 hexadecimal digits that change with whatever decides the weights after each epoch."""
+        decisive = {k: v for k, v in dataclasses.asdict(self).items() if k not in ("output", "stop_after")}
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:12]
 
 

@@ -63,9 +63,9 @@ def fit(network: keras.Model, maker: PatchMaker, development: np.ndarray, config
     output = Path(config.output)
     network.compile(optimizer=_optimizer(config), loss=inner_difference)
     name = config.fingerprint()
-    checkpoints = Checkpoints(output / name)
+    checkpoints = Checkpoints(output / name)  # the last one is kept, to go on from with a later stop_after
     done = checkpoints.restore(network)
-    epochs = config.steps // config.steps_per_epoch
+    epochs = min(config.steps // config.steps_per_epoch, config.stop_after or config.steps)
     if done:
         print(f"goes on after epoch {done} of {epochs}", flush=True)
     score = (lambda: mean_gain(network, development)) if len(development) else None

@@ -210,10 +210,11 @@ def test_looks_and_enhancements_reach_the_files_and_the_table(packshot, tmp_path
     photo = np.full((240, 200, 3), 60.0) + rng.normal(0, 12, (240, 200, 3))  # dark and noisy
     photo[60:180, 60:140] = (10, 20, 60) + rng.normal(0, 12, (120, 80, 3))
     Image.fromarray(np.clip(photo, 0, 255).astype(np.uint8)).save(source / "dark.png")
-    flags = ["--enhance", "denoise,exposure", "--shadow", "drop", "--background", "#ffffff-#8090a0"]
+    flags = ["--enhance", "denoise,exposure,superres", "--shadow", "drop", "--background", "#ffffff-#8090a0"]
     done = packshot(source, tmp_path / "out", *flags)
     (row,) = rows(done)
-    assert row["enhancements"] == ["exposure", "denoise"]
+    assert row["enhancements"] == ["exposure", "denoise", "superres"]
+    assert row["digital_source_type"] == "algorithmicallyEnhanced"
     plain = packshot(source, tmp_path / "out")
     (before,) = rows(plain)
     assert before["enhancements"] == [] and before["refresh"] == "changed"

@@ -97,6 +97,7 @@ def write_picture(path, level):
         {"shadow": "drop"},
         {"enhance": "denoise"},
         {"enhance": "straighten"},
+        {"enhance": "superres"},
     ],
 )
 def test_another_look_changes_the_fingerprint(change):
@@ -127,7 +128,7 @@ def test_the_fingerprint_follows_a_backdrop_s_bytes_and_not_its_path(tmp_path):
     ("name", "value", "says"),
     [
         ("shadow", "soft", "must be one of none, contact, drop, kept"),
-        ("enhance", "denoise,polish", "names 'polish'; it must be a list of denoise, sharpen, exposure, straighten"),
+        ("enhance", "denoise,polish", "names 'polish'; it must be a list of denoise, sharpen, exposure, straighten, superres"),
         ("enhance", "denoise,denoise", "twice"),
     ],
 )
