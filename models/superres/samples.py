@@ -85,7 +85,7 @@ class PatchMaker:
     def sample(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Returns a small patch, uint8 (patch / 2, patch / 2), and the large one, uint8 (patch, patch)."""
         large = self._large(rng)
-        large = np.rot90(large, rng.integers(4))
+        large = np.rot90(large, int(rng.integers(4)))
         large = np.ascontiguousarray(large[:, ::-1] if rng.random() < 0.5 else large)
         return self._small(large, rng), large
 

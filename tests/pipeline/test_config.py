@@ -128,7 +128,7 @@ def test_the_fingerprint_follows_a_backdrop_s_bytes_and_not_its_path(tmp_path):
     ("name", "value", "says"),
     [
         ("shadow", "soft", "must be one of none, contact, drop, kept"),
-        ("enhance", "denoise,polish", "names 'polish'; it must be a list of denoise, sharpen, exposure, straighten, superres"),
+        ("enhance", "denoise,polish", "names 'polish'; it must be a list of denoise, sharpen, exposure"),
         ("enhance", "denoise,denoise", "twice"),
     ],
 )
