@@ -190,10 +190,19 @@ def _compared(
     id: str, group: str, shrinking: Shrinking, truth: np.ndarray, bicubic: np.ndarray, ours: np.ndarray
 ) -> Measured:
     plane = _luma(truth)
-    ratios = [psnr(_luma(result), plane, _BORDER) for result in (bicubic, ours)]
-    likenesses = [ssim(_luma(result), plane, _BORDER) for result in (bicubic, ours)]
-    colour_gain = psnr(ours, truth, _BORDER) - psnr(bicubic, truth, _BORDER)
-    return Measured(id, group, shrinking.name, ratios[1] - ratios[0], *ratios, *likenesses, float("nan"), colour_gain)
+    before, after = (psnr(_luma(result), plane, _BORDER) for result in (bicubic, ours))
+    return Measured(
+        id,
+        group,
+        shrinking.name,
+        gain=after - before,
+        bicubic_psnr=before,
+        psnr=after,
+        bicubic_ssim=ssim(_luma(bicubic), plane, _BORDER),
+        ssim=ssim(_luma(ours), plane, _BORDER),
+        agreement=float("nan"),
+        colour_gain=psnr(ours, truth, _BORDER) - psnr(bicubic, truth, _BORDER),
+    )
 
 
 def _luma(image: np.ndarray) -> np.ndarray:

@@ -78,8 +78,9 @@ def test_a_photo_without_a_matte_is_left_alone():
 
 def test_a_product_of_enough_pixels_is_left_alone():
     alpha = rectangle(20, 20, 100, 100)
-    canvas = Profile("small", 100, 100, fill=0.79 * LEAST_FACTOR)
-    large_enough = photo(alpha)
+    side = round(80 * LEAST_FACTOR / 0.8) - 2
+    canvas, large_enough = Profile("small", side, side, fill=0.8), photo(alpha)
+    assert 1 < enlargement(large_enough, canvas) < LEAST_FACTOR
     assert enlarge_photo(large_enough, canvas, Doubler()) is large_enough
 
 
