@@ -251,6 +251,9 @@ def _run(parsed: argparse.Namespace, rest: list[str]) -> int:
         if parsed.verbose:
             raise
         return _failed(f"the job failed: {_last_line(error)} (--verbose shows all)")
+    if run is None:
+        print(f"launched  run {plan.run}; {storage.join(plan.config.output, 'runs', plan.run, 'run.json')} will tell")
+        return OK
     print(_ledger_lines(run))
     if pruned := prune_after_run(plan.config.output, plan.config.keep_runs):
         print(describe_prune(*pruned, deleted=True))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import re
 from typing import Any
 
 from pipeline.colour_reference import reference_digest
@@ -18,6 +19,8 @@ from transforms.profile import SHADOWS, Profile
 OUTPUT_KINDS = ("packshot", "mask", "cutout")
 CUTOUT_FORMATS = ("png", "webp")
 ENHANCEMENTS = (*enhance.STEPS, "straighten", enlarge.STEP)
+_ACCELERATOR = re.compile(r"type:[\w-]+(;[\w-]+(:[\w.-]+)?)*", re.ASCII)
+_MEMORY = re.compile(r"\d+(\.\d+)?[KMGTP]i?B", re.ASCII)
 
 
 def _setting(default: Any = dataclasses.MISSING, *, help: str, pixels: bool = False, **flag: Any) -> Any:
@@ -95,6 +98,13 @@ class RunConfig:
     )
     batch_size: int = _setting(8, help="photos in one call of the segmentation model", metavar="N")
     model_threads: int = _setting(1, help="threads of one call of the segmentation model on CPU", metavar="N")
+    accelerator: str = _setting(
+        "",
+        help="ask the runner for workers with a GPU where pixels are, as in 'type:nvidia-l4;count:1;"
+        "install-nvidia-driver'; a resource hint of Beam's, which Dataflow heeds and other runners pass over",
+        metavar="HINT",
+    )
+    min_ram: str = _setting("", help="the same for memory, as in 16GB", metavar="SIZE")
     fetch_timeout: float = _setting(20.0, help="seconds that an http(s) request may wait", metavar="SECONDS")
     fetch_retries: int = _setting(3, help="repetitions of a fetch that failed in passing", metavar="N")
     allow_private_hosts: bool = _setting(False, help="let http(s) URIs name hosts of private networks")
@@ -135,6 +145,10 @@ class RunConfig:
             )
         if not 0 <= self.max_rejected_fraction <= 1:
             raise ValueError(f"--max_rejected_fraction={self.max_rejected_fraction!r} must lie between 0 and 1")
+        if self.accelerator and not _ACCELERATOR.fullmatch(self.accelerator):
+            raise ValueError(f"--accelerator={self.accelerator!r} must be like 'type:nvidia-l4;count:1'")
+        if self.min_ram and not _MEMORY.fullmatch(self.min_ram):
+            raise ValueError(f"--min_ram={self.min_ram!r} must be a size like '16GB' or '12.5GiB'")
         if not self.fetch_timeout > 0:
             raise ValueError(f"--fetch_timeout={self.fetch_timeout!r} must be above 0 seconds")
         for name in ("c2pa_certificate", "c2pa_key"):
@@ -159,6 +173,10 @@ class RunConfig:
           ValueError: the profile is unknown or wrong, or the ground's picture cannot be read.
         """
         return with_look(load_profile(self.profile), background=self.background, shadow=self.shadow)
+
+    def resource_hints(self) -> dict[str, str]:
+        """Returns what is asked of the workers that hold pixels, as ``PTransform.with_resource_hints`` takes it."""
+        return {name: getattr(self, name) for name in ("accelerator", "min_ram") if getattr(self, name)}
 
     def credentials(self) -> Credentials | None:
         """Returns who signs the assets, or None for nobody."""

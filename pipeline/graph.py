@@ -11,6 +11,7 @@ from models.handlers import SegmentationHandler
 from pipeline.carry_over import CarryOver
 from pipeline.duplicates import FindTwins, FollowLeaders, SharePictures, TakeTwins, tell
 from pipeline.near_duplicates import FindNearDuplicates
+from pipeline.plan_lists import ListPlanned
 from pipeline.planning import RunPlan, library_versions
 from pipeline.progress import CountDone
 from pipeline.provenance import SealAssets, ground_type
@@ -56,7 +57,8 @@ def build_graph(
 ) -> None:
     """Adds the job to a pipeline.
 
-    Pixels live between ``DecodePhotos`` and ``WriteAssets`` alone, which is one fused stage.
+    Pixels live between ``DecodePhotos`` and ``WriteAssets`` alone, which is one fused stage. Its steps all have the
+    same resource hints, not only the one that needs a GPU: a runner fuses no steps that ask for different workers.
 
     Args:
       pipeline: an empty pipeline.
@@ -79,19 +81,21 @@ def build_graph(
         packshot_version=__version__,
     )
     refused = []
+    hints = config.resource_hints()
 
     # counted before any Flatten, which ends the fused stage: a runner may finish one stage before the next
-    def counted(elements, label: str):
-        return elements | f"Count{label}" >> beam.ParDo(CountDone(progress))
+    def counted(elements, label: str, hints=hints):
+        return elements | f"Count{label}" >> beam.ParDo(CountDone(progress)).with_resource_hints(**hints)
 
     def stage(photos, label: str, transform: beam.PTransform):
-        photos, rejections = photos | label >> transform
+        photos, rejections = photos | label >> transform.with_resource_hints(**hints)
         refused.append(counted(rejections, f"Refused{label}"))
         return photos
 
+    listed = functools.partial(ListPlanned, output=config.output, run=plan.run)
     items = (
         pipeline
-        | "ListWork" >> beam.Create(plan.refresh.items, reshuffle=False)  # PlannedItem
+        | "ListWork" >> listed(plan.refresh.items, name="work")  # PlannedItem
         | "SpreadWork" >> beam.Reshuffle()  # PlannedItem
     )
     fetching: dict[str, Any] = {
@@ -105,13 +109,15 @@ def build_graph(
     # told before anything is read: a side input ends the stage before it
     items = items | "TellTwins" >> beam.Map(tell, beam.pvalue.AsSingleton(twins))  # PlannedItem
     photos = stage(items, "ReadPhotos", ReadPhotos(plan.options))  # Photo, encoded or a URI
-    photos, following = photos | "TakeTwins" >> TakeTwins()  # Photo, Twin
+    photos, following = photos | "TakeTwins" >> TakeTwins().with_resource_hints(**hints)  # Photo, Twin
     photos = stage(photos, "FetchPhotos", FetchPhotos(**fetching))  # + content, source_sha256
-    photos, carried, leading, rejections = photos | "CarryOver" >> CarryOver(plan.shards, plan.pictures())
+    carry_over = CarryOver(plan.shards, plan.pictures()).with_resource_hints(**hints)
+    photos, carried, leading, rejections = photos | "CarryOver" >> carry_over
     carried = counted(carried, "Carried")  # CarriedRows
     refused.append(counted(rejections, "RefusedCarryOver"))
     if plan.noted:
-        photos, resumed, resumed_leading = photos | "ResumePhotos" >> ResumePhotos(plan.finished())
+        resume = ResumePhotos(plan.finished()).with_resource_hints(**hints)
+        photos, resumed, resumed_leading = photos | "ResumePhotos" >> resume
         resumed = counted(resumed, "Resumed")  # catalogue row
     photos = stage(photos, "ReadLabels", ReadLabels())  # + source_type, source_credentials
     photos = stage(photos, "DecodePhotos", DecodePhotos(limits, wanted))  # + image
@@ -140,8 +146,9 @@ def build_graph(
     write = WriteAssets(config.output, plan.fingerprint, model.sha256)
     photos = stage(photos, "WriteAssets", write)  # + assets, and no pixels any more
 
-    done = counted(photos | "MakeRows" >> beam.Map(row_of), "Done")  # catalogue row
-    done = done | "NoteFinished" >> beam.ParDo(NoteFinished(config.output, plan.run, plan.journal_key))  # the same
+    done = counted(photos | "MakeRows" >> beam.Map(row_of).with_resource_hints(**hints), "Done")  # catalogue row
+    note = beam.ParDo(NoteFinished(config.output, plan.run, plan.journal_key)).with_resource_hints(**hints)
+    done = done | "NoteFinished" >> note  # the same
     leaders = photos | "LeadingRows" >> beam.FlatMap(lambda photo: [(photo.id, row_of(photo))] if photo.leads else [])
     if plan.noted:
         done = (done, resumed) | "GatherDone" >> beam.Flatten()  # catalogue row
@@ -159,23 +166,23 @@ def build_graph(
     rows = (
         done | "PackRows" >> PackRows(plan.schema, plan.shards),  # PackedRows
         carried,
-        counted(followed, "Followed"),
-        pipeline | "Unmoved" >> beam.Create(plan.carried_rows(), reshuffle=False),
+        counted(followed, "Followed", {}),
+        pipeline | "Unmoved" >> listed(plan.carried_rows(), name="unmoved"),
     ) | "GatherRows" >> beam.Flatten()  # PackedRows, CarriedRows or catalogue row
     lost = (
-        (lost, counted(rejections, "RefusedFollowing"))
+        (lost, counted(rejections, "RefusedFollowing", {}))
         | "GatherAllRejections" >> beam.Flatten()  # Rejection
         | "MakeRejectionRows" >> beam.Map(_rejection_row, plan.fingerprint)  # rejections row
     )
     lost = (
         lost,
-        pipeline | "KeptRejections" >> beam.Create(plan.kept_rejections, reshuffle=False),
+        pipeline | "KeptRejections" >> listed(plan.kept_rejections, name="rejections"),
     ) | "GatherRejectionRows" >> beam.Flatten()  # rejections row or CarriedRows
     catalogue = rows | "WriteCatalogue" >> WriteTable(config.output, "catalogue", plan.run, plan.schema, plan.shards)
     near = catalogue | "FindNearDuplicates" >> FindNearDuplicates(
         config.output, plan.run, config.near_duplicate_distance, plan.shards
     )  # near_duplicates row
-    removed = pipeline | "ListRemoved" >> beam.Create(plan.removed_rows(), reshuffle=False)  # CarriedRows
+    removed = pipeline | "ListRemoved" >> listed(plan.removed_rows(), name="removed")  # CarriedRows
     tables = (
         catalogue,
         lost | "WriteRejections" >> WriteTable(config.output, "rejections", plan.run, REJECTIONS_SCHEMA, plan.shards),

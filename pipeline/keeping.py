@@ -21,7 +21,8 @@ from pipeline.sinks.tables import TABLES, read_part, table_parts
 FOLDERS = ("runs", *TABLES, "unfinished", "assets")  # where Packshot puts its files; in no other one is looked
 _ASSET = re.compile(r"assets/([a-z0-9]+)/([0-9a-f]{2})/[a-z0-9-]+-\2[0-9a-f]{18}\.[a-z0-9]+")
 _PART = re.compile(rf"(?:{'|'.join(TABLES)})/([^/]+)/part-\d{{5}}-of-\d{{5}}\.parquet")
-_NOTE = re.compile(r"unfinished/(\d{8}T\d{6}Z-[0-9a-f]{6})-[^/]+\.parquet")  # of photos that a run had finished
+# of photos that a run had finished, and of what it was to do
+_NOTE = re.compile(r"unfinished/(\d{8}T\d{6}Z-[0-9a-f]{6})(?:-[^/]+\.parquet|/[a-z]+-\d{5}\.jsonl\.gz)")
 _ROWS_AT_A_TIME = 5000
 _NOTHING = np.empty(0, np.int64)
 _LOGGER = logging.getLogger(__name__)

@@ -114,7 +114,9 @@ def run_marker(output: str, run: str) -> str:
 
 
 @contextlib.contextmanager
-def marking_run(output: str, run: str, *, local: bool = True, poll: float = 2.0) -> Iterator[str]:
+def marking_run(
+    output: str, run: str, *, local: bool = True, handed_over: bool = False, poll: float = 2.0
+) -> Iterator[str]:
     """Marks a run as in progress while the body runs; first waits for the end of a pruning.
 
     The marker stays behind when the process is killed, and when a run that is not local fails: its workers may
@@ -124,6 +126,8 @@ def marking_run(output: str, run: str, *, local: bool = True, poll: float = 2.0)
       output: the output folder.
       run: the run's name.
       local: as in ``Marker``.
+      handed_over: whether the run only begins when the body has ended, elsewhere; the marker stays, and the commit
+        removes it.
       poll: seconds between two looks for a pruning.
 
     Yields:
@@ -143,7 +147,8 @@ def marking_run(output: str, run: str, *, local: bool = True, poll: float = 2.0)
         if local:
             _remove(output, path)
         raise
-    _remove(output, path)
+    if not handed_over:
+        _remove(output, path)
 
 
 def runs_in_progress(output: str, within: float) -> dict[str, Marker]:

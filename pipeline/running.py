@@ -16,7 +16,13 @@ from typing import Any, NoReturn
 
 import apache_beam as beam
 import grpc
-from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, PortableOptions, StandardOptions
+from apache_beam.options.pipeline_options import (
+    DirectOptions,
+    GoogleCloudOptions,
+    PipelineOptions,
+    PortableOptions,
+    StandardOptions,
+)
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.transforms.environments import SubprocessSDKEnvironment
 
@@ -47,8 +53,8 @@ EXPECTED_ERRORS = (LedgerError, CommitConflict, OutputBusy, storage.StorageError
 
 def run_job(
     plan: RunPlan, options: PipelineOptions, *, all_cores: bool = True, show_progress: bool = True
-) -> dict[str, Any]:
-    """Runs the job to its end.
+) -> dict[str, Any] | None:
+    """Runs the job to its end; or, with Dataflow's ``--template_location``, only writes down what is to be run.
 
     Args:
       plan: what to do.
@@ -57,7 +63,7 @@ def run_job(
       show_progress: whether to say on standard error how far a local run is.
 
     Returns:
-      The content of run.json.
+      The content of run.json, or None of a job that was only written down: the service begins it after this.
 
     Raises:
       LedgerError: the counts do not balance; nothing was committed.
@@ -70,7 +76,11 @@ def run_job(
         check_still_latest(plan.config.output, plan.run, plan.expected_latest)
         storage.remove_abandoned(plan.config.output)
         _run_on(plan, options, all_cores, show_progress)
-    return read_run(plan.config.output, plan.run)
+    return None if _only_written_down(options) else read_run(plan.config.output, plan.run)
+
+
+def _only_written_down(options: PipelineOptions) -> bool:
+    return bool(options.view_as(GoogleCloudOptions).template_location)
 
 
 def workers_for(photos: int, cores: int) -> tuple[str, int]:
@@ -106,7 +116,9 @@ def _run_on(plan: RunPlan, options: PipelineOptions, all_cores: bool, show_progr
             direct.direct_running_mode = "in_memory"
             runner = FnApiRunner(SubprocessSDKEnvironment.from_command_string(_worker_command()))
     with (
-        marking_run(plan.config.output, plan.run, local=local) as marker,
+        marking_run(
+            plan.config.output, plan.run, local=local, handed_over=_only_written_down(options)
+        ) as marker,
         tempfile.NamedTemporaryFile(prefix="packshot-progress-") as counter,
         _ending_on_interrupt(counter.name),
         watching_workers(lambda death: _end(counter.name, f"the job failed: {death}; {_UNTOUCHED}", FAILED)),
@@ -179,6 +191,8 @@ def _end(counter: str, message: str, status: int) -> NoReturn:
 def _finish(pipeline: beam.Pipeline) -> None:
     try:
         result = pipeline.run()
+        if _only_written_down(pipeline.options):
+            return
         state = result.wait_until_finish()
     except Exception as error:
         cause = _root(error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import functools
 import json
+import logging
 import socket
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -17,6 +18,7 @@ from pipeline.sinks.journal import clear_journal
 from pipeline.sinks.write_table import ShardSummary
 
 LATEST = "LATEST"
+_LOGGER = logging.getLogger(__name__)
 WriteReport = Callable[[str, str, dict[str, Any]], None]  # of output, run, content of run.json
 StageSums = dict[str, tuple[float, int]]  # stage: (milliseconds, photos)
 
@@ -65,7 +67,7 @@ def commit_run(
       run_json: the content of run.json.
       expected_latest: the run that was the committed one when this run was planned, None for none.
       write_report: writes the report, called with output, run and the content of run.json.
-      marker: a file that must still be there, as ``pipeline.markers`` has it, or None.
+      marker: a file that must still be there, as ``pipeline.markers`` has it, or None; deleted last of all.
 
     Raises:
       LedgerError: the counts do not balance.
@@ -93,6 +95,8 @@ def commit_run(
     except storage.SupersededError as error:
         raise CommitConflict(_conflict(output, run, expected_latest, committed_run(output))) from error
     clear_journal(output, run)
+    if marker is not None:
+        _remove_marker(output, marker)
 
 
 class Commit(beam.PTransform):
@@ -180,6 +184,13 @@ def _read_latest(output: str) -> str | None:
         return storage.read_bytes(storage.join(output, LATEST)).decode("utf-8", "replace")
     except FileNotFoundError:
         return None
+
+
+def _remove_marker(output: str, marker: str) -> None:
+    try:
+        storage.delete_files(output, [marker.removeprefix(storage.join(output, ""))])
+    except storage.StorageError as error:
+        _LOGGER.warning("The run is committed, but %r was not deleted: %s", marker, error)
 
 
 def _conflict(output: str, run: str, expected: str | None, found: str | None) -> str:

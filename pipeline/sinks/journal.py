@@ -30,7 +30,9 @@ from pipeline.sinks.tables import encode_table, to_arrow
 FOLDER = "unfinished"
 
 _LOGGER = logging.getLogger(__name__)
-_NAME = re.compile(r"(?P<run>\d{8}T\d{6}Z-[0-9a-f]{6})-(?P<key>[0-9a-f]{12})-[0-9a-f]{8}\.parquet")
+_RUN = r"(?P<run>\d{8}T\d{6}Z-[0-9a-f]{6})"
+_NAME = re.compile(_RUN + r"-(?P<key>[0-9a-f]{12})-[0-9a-f]{8}\.parquet")
+_LIST = re.compile(_RUN + r"/[a-z]+-\d{5}\.jsonl\.gz")  # what a run was to do, of pipeline.plan_lists
 _SHARE = 0.05  # of its time so far is the most that a worker loses, within these bounds:
 _SHORTEST, _LONGEST = 1.0, 60.0  # seconds
 _CONNECTIONS = 16
@@ -46,6 +48,11 @@ def journal_key(fingerprint: str, model_sha256: str, full_refresh: bool) -> str:
       full_refresh: one that does every photo anew only goes on where another such run ended.
     """
     return hashlib.sha256(f"{fingerprint}\0{model_sha256}\0{full_refresh}".encode()).hexdigest()[:12]
+
+
+def lists_folder(output: str, run: str) -> str:
+    """Returns where the lists of a run in progress lie that are too long for its graph."""
+    return storage.join(output, FOLDER, run)
 
 
 def noted_files(output: str, key: str, after: str | None) -> tuple[str, ...]:
@@ -103,14 +110,15 @@ def _noted_rows(output: str, names: tuple[str, ...]) -> tuple[dict[str, int], pa
 
 
 def clear_journal(output: str, run: str) -> None:
-    """Deletes the notes of a run that was committed, and of those that started before it.
+    """Deletes the notes and lists of a run that was committed, and of those that started before it.
 
     What cannot be deleted is left with a warning: it is out of date, and the next commit deletes it.
     """
     folder = storage.join(output, FOLDER)
     try:
-        names = [match for match in map(_NAME.fullmatch, storage.file_names(folder)) if match]
-        storage.delete_files(folder, [match[0] for match in names if match["run"] <= run])
+        names = [file.name for file in storage.list_files(folder)]
+        found = [match for name in names if (match := _NAME.fullmatch(name) or _LIST.fullmatch(name))]
+        storage.delete_files(folder, [match[0] for match in found if match["run"] <= run])
     except storage.StorageError as error:
         _LOGGER.warning("The notes of finished runs in %r were not deleted: %s", folder, error)
 

@@ -1,0 +1,62 @@
+import gzip
+
+import apache_beam as beam
+import pytest
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.testing.util import assert_that, equal_to
+
+from pipeline.plan_lists import ListPlanned, decode_reference, encode_reference, read_list
+from pipeline.records import KnownPhoto
+from pipeline.sinks.carried import CarriedRows
+from pipeline.sinks.journal import clear_journal, lists_folder
+from pipeline.sources.items import PlannedItem, WorkItem
+
+RUN, LATER = "20261122T223000Z-3f9a1c", "20261123T223000Z-000001"
+KNOWN = KnownPhoto("catalogue/r/part-00000-of-00001.parquet", 7, "gs://b/é.jpg", "a" * 64, None, True, "shoes")
+REFERENCES = [
+    PlannedItem(WorkItem("gs://b/é\n\udcff.jpg", None, 0, ("é\n\udcff.jpg",), "17639")),
+    PlannedItem(WorkItem("f.parquet", 3, 90, ("a", "b", "c"), None, 5), {"b": KNOWN}, (0, 2)),
+    CarriedRows(2, "catalogue/r/part-00000-of-00001.parquet", (1, 5), {"refresh": "unchanged", "last_run": None}),
+]
+
+
+@pytest.mark.parametrize("reference", REFERENCES)
+def test_a_reference_is_one_line_and_comes_back_as_it_was(reference):
+    line = encode_reference(reference)
+    assert line.endswith(b"\n") and line.count(b"\n") == 1 and line.isascii()
+    assert decode_reference(line) == reference
+
+
+def listed(output, in_graph):
+    pipeline = beam.Pipeline(runner=FnApiRunner())
+    found = pipeline | "ListWork" >> ListPlanned(iter(REFERENCES), str(output), RUN, "work", in_graph=in_graph)
+    return pipeline, found
+
+
+@pytest.mark.parametrize("in_graph", [10**6, 10])
+def test_few_references_are_in_the_graph_and_many_in_files(in_graph, tmp_path):
+    pipeline, found = listed(tmp_path, in_graph)
+    assert_that(found, equal_to(REFERENCES))
+    files = [path.name for path in tmp_path.rglob("*") if path.is_file()]
+    assert files == ([] if in_graph > 10 else ["work-00000.jsonl.gz"])
+    pipeline.run().wait_until_finish()
+
+
+def test_files_are_the_same_bytes_whenever_they_are_written(tmp_path, monkeypatch):
+    monkeypatch.setattr("pipeline.plan_lists._FILE_BYTES", 100)
+    for place in ("one", "two"):
+        listed(tmp_path / place, 0)
+    one, two = (
+        {path.name: path.read_bytes() for path in (tmp_path / place).rglob("*.gz")} for place in ("one", "two")
+    )
+    assert one == two and len(one) > 1
+    assert [r for name in sorted(one) for r in read_list(str(tmp_path / "one" / "unfinished" / RUN / name))] == REFERENCES
+    assert all(gzip.decompress(content).endswith(b"\n") for content in one.values())
+
+
+def test_a_commit_deletes_the_lists_of_its_run_and_of_older_ones(tmp_path):
+    listed(tmp_path, 0)
+    clear_journal(str(tmp_path), "20261121T223000Z-000000")
+    assert list(read_list(f"{lists_folder(str(tmp_path), RUN)}/work-00000.jsonl.gz")) == REFERENCES
+    clear_journal(str(tmp_path), LATER)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
