@@ -21,8 +21,8 @@ from pipeline.sinks.tables import TABLES, read_part, table_parts
 FOLDERS = ("runs", *TABLES, "unfinished", "assets")  # where Packshot puts its files; in no other one is looked
 _ASSET = re.compile(r"assets/([a-z0-9]+)/([0-9a-f]{2})/[a-z0-9-]+-\2[0-9a-f]{18}\.[a-z0-9]+")
 _PART = re.compile(rf"(?:{'|'.join(TABLES)})/([^/]+)/part-\d{{5}}-of-\d{{5}}\.parquet")
-# of photos that a run had finished, and of what it was to do
-_NOTE = re.compile(r"unfinished/(\d{8}T\d{6}Z-[0-9a-f]{6})(?:-[^/]+\.parquet|/[a-z]+-\d{5}\.jsonl\.gz)")
+_NOTE = re.compile(r"unfinished/(\d{8}T\d{6}Z-[0-9a-f]{6})-[^/]+\.parquet")  # of photos that a run had finished
+_LIST = re.compile(r"[a-z]+-\d{5}\.jsonl\.gz")  # below unfinished/<run>/: of what a run was to do
 _ROWS_AT_A_TIME = 5000
 _NOTHING = np.empty(0, np.int64)
 _LOGGER = logging.getLogger(__name__)
@@ -93,6 +93,8 @@ class PrunePlan:
         top, _, rest = file.name.partition("/")
         run, _, below = rest.partition("/")
         if top == "runs" and below and run not in self.kept and RUN_NAME.fullmatch(run):
+            return Verdict.YOUNG if young and run not in self.dropped else Verdict.RUN
+        if top == "unfinished" and _LIST.fullmatch(below) and run not in self.kept and RUN_NAME.fullmatch(run):
             return Verdict.YOUNG if young and run not in self.dropped else Verdict.RUN
         if top in FOLDERS and storage.is_partial(file.name.rpartition("/")[2]):
             return Verdict.YOUNG if young and run not in self.dropped else Verdict.PARTIAL

@@ -1,8 +1,9 @@
 """How the plan's references reach the workers: within the graph while they are few, as files of the output else.
 
-A runner takes a graph of some megabytes at most (Dataflow: 10 MB), and a catalogue of 100,000 image files alone
-makes one of 60 MB. So a long list is stored under ``unfinished/<run>/`` as the graph is built, and the graph names the
-files. They are text: who may write to the output folder must not thereby run code on the workers, as with pickles.
+A runner takes a graph of some megabytes at most (Dataflow: 10 MB), and 100,000 image files of which the last run knows
+make one of 26 MB (docs/DATAFLOW.md). So a long list is stored under ``unfinished/<run>/`` as the graph is built, and
+the graph names the files. They are text: who may write to the output folder must not thereby run code on the workers,
+as with pickles.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from pipeline.sources.items import PlannedItem, WorkItem
 
 Reference = PlannedItem | CarriedRows
 
-IN_GRAPH = 256 << 10  # bytes of a list that the graph itself may hold; there are four, and each is there twice
+IN_GRAPH = 256 << 10  # bytes of a list that the graph itself may hold; there are four
 _FILE_BYTES = 4 << 20  # of a file's lines, before they are compressed
 _CONNECTIONS = 16
 
@@ -69,19 +70,15 @@ class ListPlanned(beam.PTransform):
       output: the output folder.
       run: the run's name.
       name: of the list, in lower-case letters.
-      in_graph: bytes up to which they travel within the graph.
 
     Raises:
       storage.StorageError: a long list could not be stored (from ``expand``).
     """
 
-    def __init__(
-        self, references: Iterable[Reference], output: str, run: str, name: str, *, in_graph: int = IN_GRAPH
-    ):
+    def __init__(self, references: Iterable[Reference], output: str, run: str, name: str):
         super().__init__()
-        self._references = references
+        self._references = tuple(references)
         self._place = (output, run, name)
-        self._in_graph = in_graph
 
     def expand(self, begin):
         files = self._store()
@@ -96,12 +93,11 @@ class ListPlanned(beam.PTransform):
 
     def _store(self) -> list[str] | None:
         """Stores the references and returns the files' paths; None, and nothing is stored, if they are few."""
-        self._references = tuple(self._references)
         lines, size = [], 0
         for reference in self._references:
             lines.append(encode_reference(reference))
             size += len(lines[-1])
-        if size <= self._in_graph:
+        if size <= IN_GRAPH:
             return None
         output, run, name = self._place
         contents = list(_grouped(lines))

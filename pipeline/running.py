@@ -116,9 +116,7 @@ def _run_on(plan: RunPlan, options: PipelineOptions, all_cores: bool, show_progr
             direct.direct_running_mode = "in_memory"
             runner = FnApiRunner(SubprocessSDKEnvironment.from_command_string(_worker_command()))
     with (
-        marking_run(
-            plan.config.output, plan.run, local=local, handed_over=_only_written_down(options)
-        ) as marker,
+        marking_run(plan.config.output, plan.run, local=local, handed_over=_only_written_down(options)) as marker,
         tempfile.NamedTemporaryFile(prefix="packshot-progress-") as counter,
         _ending_on_interrupt(counter.name),
         watching_workers(lambda death: _end(counter.name, f"the job failed: {death}; {_UNTOUCHED}", FAILED)),

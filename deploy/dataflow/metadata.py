@@ -1,6 +1,7 @@
-"""Writes ``metadata.json`` of the Flex Template out of the settings of ``packshot run``: ``python -m deploy.dataflow.metadata``.
+"""Writes the Flex Template's ``metadata.json`` out of the settings of ``packshot run``.
 
-``tests/deploy/test_dataflow_template.py`` fails while the file says something else than the settings.
+``python -m deploy.dataflow.metadata`` does it; ``tests/deploy/test_dataflow_template.py`` fails while the file says
+something else.
 """
 
 from __future__ import annotations

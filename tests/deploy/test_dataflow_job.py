@@ -13,6 +13,8 @@ from apache_beam.portability.api import beam_runner_api_pb2
 from apache_beam.runners.portability.fn_api_runner import translations
 
 from deploy.dataflow.launch import as_flags
+from models.handlers import SegmentationHandler
+from models.registry import resolve_model
 from pipeline.cli import main
 from pipeline.markers import runs_in_progress
 from pipeline.refresh import RUN_NAME
@@ -25,7 +27,9 @@ pytest.importorskip("apache_beam.runners.dataflow.internal.apiclient")
 IMAGE = "europe-west4-docker.pkg.dev/shop/packshot/worker-gpu:1.0"
 GPU = "type:nvidia-l4;count:1;install-nvidia-driver"
 GIGABYTES = 16
+MODEL = "gs://shop/models/packshot-seg.tflite"
 PARAMETERS = {
+    "segmentation_model": MODEL,
     "full_refresh": "true", "blur_faces": "false", "background": "", "accelerator": GPU, "min_ram": f"{GIGABYTES}GB",
     "runner": "DataflowRunner", "project": "shop-catalogue", "region": "europe-west4", "job_name": "packshot-1",
     "temp_location": "gs://shop/tmp", "staging_location": "gs://shop/staging", "sdk_container_image": IMAGE,
@@ -73,6 +77,7 @@ def job(tmp_path_factory):
     render_samples(folder / "photos", count=2, seed=4)
     before = FileSystems._pipeline_options
     with emulators.gs_server("shop") as (_, client):
+        client.bucket("shop").blob(MODEL.split("/", 3)[3]).upload_from_filename(resolve_model().path)
         yield Job(folder, client)
     FileSystems.set_options(before)
 
@@ -133,6 +138,10 @@ def test_pixels_cross_no_shuffle_on_dataflow_either(job):
     }
     assert len(holders) == 1
     assert stages[holders.pop()].environment
+
+
+def test_workers_load_the_model_from_the_bucket(job):
+    assert SegmentationHandler(MODEL, sha256=resolve_model().sha256).load_model().size == resolve_model().size
 
 
 def test_graph_is_far_from_the_limit(job):

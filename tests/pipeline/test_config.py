@@ -29,6 +29,9 @@ def test_comma_separated_lists_are_parsed():
         ("fetch_retries", -1, "at least 0"),
         ("fetch_timeout", 0, "above 0"),
         ("input", "", "--input is empty"),
+        ("accelerator", "nvidia-l4", "type:nvidia-l4;count:1"),
+        ("accelerator", "type:nvidia-l4; count:1", "type:nvidia-l4;count:1"),
+        ("min_ram", "16", "16GB"),
     ],
 )
 def test_bad_values_are_named_with_what_would_be_right(name, value, says):
@@ -62,6 +65,8 @@ def test_what_changes_pixels_changes_the_fingerprint(change):
         {"near_duplicate_distance": -1},
         {"batch_size": 3},
         {"model_threads": 2},
+        {"accelerator": "type:nvidia-l4;count:1;machine_type:g2-standard-8;install-nvidia-driver"},
+        {"min_ram": "12.5GiB"},
         {"attribute_columns": ("category",)},
         {"outputs": ("mask", "packshot")},
     ],

@@ -36,6 +36,12 @@ def test_a_run_is_marked_from_its_start_to_its_end(output):  # noqa: F811
     assert list(storage.list_files(output)) == []
 
 
+def test_a_run_that_begins_elsewhere_stays_marked(tmp_path):
+    with marking_run(str(tmp_path), _RUN, local=False, handed_over=True):
+        pass
+    assert runs_in_progress(str(tmp_path), within=60).keys() == {_RUN}
+
+
 def test_a_failed_run_is_marked_only_if_workers_elsewhere_may_go_on(tmp_path):
     for local, left in ((True, set()), (False, {_RUN})):
         with pytest.raises(RuntimeError), marking_run(str(tmp_path), _RUN, local=local):

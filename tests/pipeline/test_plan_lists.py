@@ -1,10 +1,11 @@
-import gzip
+import pathlib
 
 import apache_beam as beam
 import pytest
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.testing.util import assert_that, equal_to
 
+from pipeline import plan_lists
 from pipeline.plan_lists import ListPlanned, decode_reference, encode_reference, read_list
 from pipeline.records import KnownPhoto
 from pipeline.sinks.carried import CarriedRows
@@ -27,36 +28,40 @@ def test_a_reference_is_one_line_and_comes_back_as_it_was(reference):
     assert decode_reference(line) == reference
 
 
-def listed(output, in_graph):
+def listed(output):
     pipeline = beam.Pipeline(runner=FnApiRunner())
-    found = pipeline | "ListWork" >> ListPlanned(iter(REFERENCES), str(output), RUN, "work", in_graph=in_graph)
-    return pipeline, found
+    return pipeline, pipeline | "ListWork" >> ListPlanned(iter(REFERENCES), str(output), RUN, "work")
 
 
-@pytest.mark.parametrize("in_graph", [10**6, 10])
-def test_few_references_are_in_the_graph_and_many_in_files(in_graph, tmp_path):
-    pipeline, found = listed(tmp_path, in_graph)
+def names(folder):
+    return sorted(path.name for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("in_graph, files", [(10**6, []), (10, ["work-00000.jsonl.gz"])])
+def test_few_references_are_in_the_graph_and_many_in_files(in_graph, files, tmp_path, monkeypatch):
+    monkeypatch.setattr(plan_lists, "IN_GRAPH", in_graph)
+    pipeline, found = listed(tmp_path)
+    assert names(tmp_path) == files
     assert_that(found, equal_to(REFERENCES))
-    files = [path.name for path in tmp_path.rglob("*") if path.is_file()]
-    assert files == ([] if in_graph > 10 else ["work-00000.jsonl.gz"])
     pipeline.run().wait_until_finish()
 
 
 def test_files_are_the_same_bytes_whenever_they_are_written(tmp_path, monkeypatch):
-    monkeypatch.setattr("pipeline.plan_lists._FILE_BYTES", 100)
+    monkeypatch.setattr(plan_lists, "IN_GRAPH", 0)
+    monkeypatch.setattr(plan_lists, "_FILE_BYTES", 100)
+    stored = []
     for place in ("one", "two"):
-        listed(tmp_path / place, 0)
-    one, two = (
-        {path.name: path.read_bytes() for path in (tmp_path / place).rglob("*.gz")} for place in ("one", "two")
-    )
-    assert one == two and len(one) > 1
-    assert [r for name in sorted(one) for r in read_list(str(tmp_path / "one" / "unfinished" / RUN / name))] == REFERENCES
-    assert all(gzip.decompress(content).endswith(b"\n") for content in one.values())
+        listed(tmp_path / place)
+        folder = pathlib.Path(lists_folder(str(tmp_path / place), RUN))
+        stored.append({name: (folder / name).read_bytes() for name in names(folder)})
+    assert stored[0] == stored[1] and len(stored[0]) > 1
+    assert [reference for name in stored[0] for reference in read_list(str(folder / name))] == REFERENCES
 
 
-def test_a_commit_deletes_the_lists_of_its_run_and_of_older_ones(tmp_path):
-    listed(tmp_path, 0)
+def test_a_commit_deletes_the_lists_of_its_run_and_of_older_ones(tmp_path, monkeypatch):
+    monkeypatch.setattr(plan_lists, "IN_GRAPH", 0)
+    listed(tmp_path)
     clear_journal(str(tmp_path), "20261121T223000Z-000000")
-    assert list(read_list(f"{lists_folder(str(tmp_path), RUN)}/work-00000.jsonl.gz")) == REFERENCES
+    assert names(tmp_path) == ["work-00000.jsonl.gz"]
     clear_journal(str(tmp_path), LATER)
-    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert not names(tmp_path)

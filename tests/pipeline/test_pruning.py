@@ -100,9 +100,18 @@ _FILES = st.one_of(
     st.integers(0, 9).map(_asset),
     st.builds(
         "{}/{}/{}".format,
-        st.sampled_from(["runs", "catalogue", "rejections", "removed", "assets", "elsewhere"]),
+        st.sampled_from(["runs", "catalogue", "rejections", "removed", "unfinished", "assets", "elsewhere"]),
         st.integers(0, 5).map(_run) | st.sampled_from(["mine", "..", "LATEST"]),
-        st.sampled_from(["run.json", "part-00000-of-00001.parquet", "notes.txt", "a/b", ".host-1-0123abcd.partial"]),
+        st.sampled_from(
+            [
+                "run.json",
+                "part-00000-of-00001.parquet",
+                "work-00000.jsonl.gz",
+                "notes.txt",
+                "a/b",
+                ".host-1-0123abcd.partial",
+            ]
+        ),
     ),
     st.sampled_from(["assets/mask/0a/mine.png", "assets/x", "LATEST", "catalogue/part-00000-of-00001.parquet"]),
     st.text("ab/.-", min_size=1, max_size=12),
@@ -139,7 +148,7 @@ def test_nothing_of_a_kept_run_and_nothing_foreign_ever_goes(files, runs, bounds
         assert file.plain
         assert file.name not in {_asset(number) for number in named}
         parts = file.name.split("/")
-        assert parts[0] in ("runs", "catalogue", "rejections", "removed", "assets")
+        assert parts[0] in ("runs", "catalogue", "rejections", "removed", "unfinished", "assets")
         is_partial = storage.is_partial(parts[-1])
         assert is_partial or file.name in known or (len(parts) > 2 and parts[1] in others)
         if file.modified > cutoff:

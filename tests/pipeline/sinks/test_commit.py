@@ -96,6 +96,7 @@ def test_run_that_was_taken_for_abandoned_is_not_committed(output):
     storage.write_bytes(marker, b"{}")
     commit_run(output, _FIRST, _BALANCED, {}, expected_latest=None, marker=marker)
     assert committed_run(output) == _FIRST
+    assert not storage.exists(marker)  # whoever left it may have ended before the run began
 
 
 def test_latest_restored_by_hand_without_a_line_end(tmp_path):
