@@ -7,10 +7,14 @@ PHOTOS ?= 96
 FUZZ_SECONDS ?= 60
 
 <<<<<<< HEAD
+<<<<<<< HEAD
 .PHONY: demo test test-runners lint format bench fuzz clean
 =======
 .PHONY: demo test test-images lint format bench fuzz clean
 >>>>>>> ea2e1b1 (Dataflow: Flex Template with parameters out of the settings, images for CPU, GPU and launcher, rights, Makefile; the job proved offline. Nightly and backfill workflows with an alert)
+=======
+.PHONY: demo test lint format bench fuzz clean
+>>>>>>> 44d595f (What merges with the work on Flink)
 .DELETE_ON_ERROR:
 
 $(BIN)/python:
@@ -41,6 +45,7 @@ test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 <<<<<<< HEAD
+<<<<<<< HEAD
 # on Flink (Java) and Prism (Go), fetched and started by the tests; RUNNERS_PHOTOS=2000, RUNNERS_INPUT=feed.parquet
 test-runners: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -n 0 -rs tests/runners
@@ -50,6 +55,8 @@ test-images: $(BIN)/python
 	$(BIN)/python deploy/check_images.py $(IMAGES)
 >>>>>>> ea2e1b1 (Dataflow: Flex Template with parameters out of the settings, images for CPU, GPU and launcher, rights, Makefile; the job proved offline. Nightly and backfill workflows with an alert)
 
+=======
+>>>>>>> 44d595f (What merges with the work on Flink)
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -68,6 +75,11 @@ fuzz: $(VENV)/installed-dev
 	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
 	$(BIN)/python -m tests.fuzz decode $(FUZZ_SECONDS)
 	$(BIN)/python -m tests.fuzz parquet $(FUZZ_SECONDS)
+
+.PHONY: test-images
+# what the images install, in clean environments; IMAGES=deploy/dataflow/gpu.Dockerfile fetches 3 GB of CUDA
+test-images: $(BIN)/python
+	$(BIN)/python deploy/check_images.py $(IMAGES)
 
 clean:
 	rm -rf build $(VENV)

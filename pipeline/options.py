@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 import typing
 
-from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions
 
 from pipeline.config import RunConfig
 
@@ -52,6 +52,11 @@ class PackshotOptions(PipelineOptions):
             if not values.get(name):
                 raise ValueError(f"--{name} is missing; name {'the catalogue' if name == 'input' else 'a folder'}")
         return RunConfig.from_mapping(values)
+
+
+def only_written_down(options: PipelineOptions) -> bool:
+    """Says whether the job is not run but written to a file, ``--template_location``, for the service to run later."""
+    return bool(options.view_as(GoogleCloudOptions).template_location)
 
 
 def unknown_flags(arguments: list[str]) -> list[str]:

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from typing import Any, NoReturn
 
 import apache_beam as beam
+<<<<<<< HEAD
 import grpc
 from apache_beam.options.pipeline_options import (
     DirectOptions,
@@ -23,6 +24,8 @@ from apache_beam.options.pipeline_options import (
     PortableOptions,
     StandardOptions,
 )
+=======
+from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.transforms.environments import SubprocessSDKEnvironment
 
@@ -30,7 +33,7 @@ from models.handlers.backends import available_threads
 from pipeline.graph import build_graph
 from pipeline.ledger import LedgerError
 from pipeline.markers import OutputBusy, marking_run
-from pipeline.options import DEFAULT_RUNNER
+from pipeline.options import DEFAULT_RUNNER, only_written_down
 from pipeline.planning import RunPlan
 from pipeline.progress import ProgressLine
 from pipeline.sinks import storage
@@ -76,11 +79,7 @@ def run_job(
         check_still_latest(plan.config.output, plan.run, plan.expected_latest)
         storage.remove_abandoned(plan.config.output)
         _run_on(plan, options, all_cores, show_progress)
-    return None if _only_written_down(options) else read_run(plan.config.output, plan.run)
-
-
-def _only_written_down(options: PipelineOptions) -> bool:
-    return bool(options.view_as(GoogleCloudOptions).template_location)
+    return None if only_written_down(options) else read_run(plan.config.output, plan.run)
 
 
 def workers_for(photos: int, cores: int) -> tuple[str, int]:
@@ -116,7 +115,7 @@ def _run_on(plan: RunPlan, options: PipelineOptions, all_cores: bool, show_progr
             direct.direct_running_mode = "in_memory"
             runner = FnApiRunner(SubprocessSDKEnvironment.from_command_string(_worker_command()))
     with (
-        marking_run(plan.config.output, plan.run, local=local, handed_over=_only_written_down(options)) as marker,
+        marking_run(plan.config.output, plan.run, local=local, handed_over=only_written_down(options)) as marker,
         tempfile.NamedTemporaryFile(prefix="packshot-progress-") as counter,
         _ending_on_interrupt(counter.name),
         watching_workers(lambda death: _end(counter.name, f"the job failed: {death}; {_UNTOUCHED}", FAILED)),
@@ -189,7 +188,7 @@ def _end(counter: str, message: str, status: int) -> NoReturn:
 def _finish(pipeline: beam.Pipeline) -> None:
     try:
         result = pipeline.run()
-        if _only_written_down(pipeline.options):
+        if only_written_down(pipeline.options):
             return
         state = result.wait_until_finish()
     except Exception as error:
