@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 import typing
 
-from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions
+from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions, StandardOptions
 
 from pipeline.config import RunConfig
 
@@ -55,8 +55,9 @@ class PackshotOptions(PipelineOptions):
 
 
 def only_written_down(options: PipelineOptions) -> bool:
-    """Says whether the job is not run but written to a file, ``--template_location``, for the service to run later."""
-    return bool(options.view_as(GoogleCloudOptions).template_location)
+    """Says whether Dataflow's runner does not run the job but writes it down, at ``--template_location``, for later."""
+    runner = options.view_as(StandardOptions).runner or ""
+    return runner.endswith("DataflowRunner") and bool(options.view_as(GoogleCloudOptions).template_location)
 
 
 def unknown_flags(arguments: list[str]) -> list[str]:

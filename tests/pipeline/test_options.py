@@ -2,9 +2,10 @@ import argparse
 import dataclasses
 
 import pytest
+from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipeline.config import RunConfig
-from pipeline.options import PackshotOptions, add_run_arguments, unknown_flags
+from pipeline.options import PackshotOptions, add_run_arguments, only_written_down, unknown_flags
 
 
 def test_every_setting_is_a_flag_and_every_flag_a_setting():
@@ -33,6 +34,13 @@ def test_defaults_are_those_of_the_configuration():
 def test_a_missing_input_is_named():
     with pytest.raises(ValueError, match="--input is missing"):
         PackshotOptions(["--output=b"]).run_config()
+
+
+def test_only_dataflow_writes_a_job_down_for_later():
+    place = "--template_location=gs://b/job"
+    assert only_written_down(PipelineOptions(["--runner=DataflowRunner", place]))
+    assert not only_written_down(PipelineOptions(["--runner=DataflowRunner"]))
+    assert not only_written_down(PipelineOptions([place]))
 
 
 def test_beams_flags_are_known_and_slips_are_not():
