@@ -6,15 +6,7 @@ DEMO := build/demo
 PHOTOS ?= 96
 FUZZ_SECONDS ?= 60
 
-<<<<<<< HEAD
-<<<<<<< HEAD
-.PHONY: demo test test-runners lint format bench fuzz clean
-=======
-.PHONY: demo test test-images lint format bench fuzz clean
->>>>>>> ea2e1b1 (Dataflow: Flex Template with parameters out of the settings, images for CPU, GPU and launcher, rights, Makefile; the job proved offline. Nightly and backfill workflows with an alert)
-=======
-.PHONY: demo test lint format bench fuzz clean
->>>>>>> 44d595f (What merges with the work on Flink)
+.PHONY: demo test test-runners test-images lint format bench fuzz clean
 .DELETE_ON_ERROR:
 
 $(BIN)/python:
@@ -44,19 +36,14 @@ demo: $(VENV)/installed
 test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-<<<<<<< HEAD
-<<<<<<< HEAD
 # on Flink (Java) and Prism (Go), fetched and started by the tests; RUNNERS_PHOTOS=2000, RUNNERS_INPUT=feed.parquet
 test-runners: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -n 0 -rs tests/runners
-=======
+
 # what the images install, in clean environments; IMAGES=deploy/dataflow/gpu.Dockerfile fetches 3 GB of CUDA
 test-images: $(BIN)/python
 	$(BIN)/python deploy/check_images.py $(IMAGES)
->>>>>>> ea2e1b1 (Dataflow: Flex Template with parameters out of the settings, images for CPU, GPU and launcher, rights, Makefile; the job proved offline. Nightly and backfill workflows with an alert)
 
-=======
->>>>>>> 44d595f (What merges with the work on Flink)
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
