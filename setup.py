@@ -29,6 +29,7 @@ setup(
         "pipeline.report": ["*.css", "*.html", "*.js", "*.j2"],
         "models.classifier": ["weights/*", "configs/*.yaml"],
         "models.gan": ["weights/*", "configs/*.yaml"],
+        "models.vae": ["weights/*", "configs/*.yaml"],
         "models.segmentation": ["weights/*", "configs/*.yaml", "labels/*.parquet"],
         "models.superres": ["weights/*", "configs/*.yaml"],
     },

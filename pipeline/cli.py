@@ -30,6 +30,7 @@ def _parser() -> argparse.ArgumentParser:
     from pipeline.options import add_run_arguments
     from pipeline.prune_command import add_prune_arguments
     from pipeline.superres_commands import add_superres_arguments, add_superres_training_arguments
+    from pipeline.vae_commands import add_vae_evaluation_arguments, add_vae_training_arguments
 
     parser = _Parser(
         prog="packshot", description="Turns a catalogue of messy product photos into packshots.", allow_abbrev=False
@@ -108,6 +109,8 @@ def _parser() -> argparse.ArgumentParser:
     add_classifier_arguments(models.add_parser("classifier", help="what judges generated pictures", allow_abbrev=False))
     add_superres_training_arguments(models.add_parser("superres", help="the super-resolution", allow_abbrev=False))
 
+    add_vae_training_arguments(models.add_parser("vae", help="the autoencoder", allow_abbrev=False))
+
     evaluate = commands.add_parser("evaluate", help="measure a model", allow_abbrev=False)
     subjects = evaluate.add_subparsers(dest="subject", required=True, metavar="SUBJECT", parser_class=_Parser)
     masks = subjects.add_parser(
@@ -150,6 +153,7 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     add_superres_arguments(subjects.add_parser("superres", help="super-resolution against truth", allow_abbrev=False))
+    add_vae_evaluation_arguments(subjects.add_parser("vae", help="the autoencoder", allow_abbrev=False))
 
     reference = commands.add_parser("reference", help="measure the looks for --colour_reference", allow_abbrev=False)
     add_reference_arguments(reference)

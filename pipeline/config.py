@@ -8,6 +8,7 @@ import json
 import re
 from typing import Any
 
+from models.vae.files import judge_digest
 from pipeline.colour_reference import reference_digest
 from pipeline.credentials import Credentials, certificate_digest
 from pipeline.profiles import load_profile, with_look
@@ -86,7 +87,13 @@ class RunConfig:
     )
     colour_transfer: str = _setting("mk", help="how: mk (linear Monge-Kantorovich) or reinhard", choices=TRANSFERS)
     category_column: str = _setting(
-        "category", help="the attribute column by which --colour_reference tells categories"
+        "category", help="the attribute column by which --colour_reference and --anomaly_model tell categories"
+    )
+    anomaly_model: str = _setting(
+        "",
+        help="send products to review that an autoencoder finds unlike those it has learnt: packshot-vae (clothing), or "
+        "a .tflite file of packshot train vae",
+        metavar="MODEL",
     )
     near_duplicate_distance: int = _setting(
         8,
@@ -206,6 +213,8 @@ class RunConfig:
         if self.colour_reference:
             digest = reference_digest(self.colour_reference)
             decisive["colour_reference"] = [digest, self.colour_transfer, self.category_column]
+        if self.anomaly_model:
+            decisive["anomaly_model"] = [judge_digest(self.anomaly_model), self.category_column]
         text = json.dumps({"version": version, **decisive}, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

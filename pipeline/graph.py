@@ -8,6 +8,7 @@ from typing import Any
 import apache_beam as beam
 
 from models.handlers import SegmentationHandler
+from models.handlers.anomaly import AnomalyHandler
 from pipeline.carry_over import CarryOver
 from pipeline.duplicates import FindTwins, FollowLeaders, SharePictures, TakeTwins, tell
 from pipeline.near_duplicates import FindNearDuplicates
@@ -35,6 +36,7 @@ from pipeline.sources.fetch import FetchPhotos, fetch_photo
 from pipeline.sources.lookup import SourceReader
 from pipeline.sources.read import ReadPhotos
 from pipeline.version import __version__
+from transforms.anomaly import FindAnomalies
 from transforms.colour_transfer import MatchLook
 from transforms.compliance import CheckCompliance
 from transforms.compose import ComposePackshot
@@ -135,6 +137,10 @@ def build_graph(
     photos = stage(photos, "JudgeQuality", JudgeQuality())  # + measurements
     if "superres" in config.enhance:
         photos = stage(photos, "EnlargePhotos", EnlargePhotos(plan.profile))  # + enlarged, enhancements
+    if plan.anomaly:
+        judge = AnomalyHandler(config.anomaly_model, batch_size=config.batch_size, sha256=plan.anomaly.sha256)
+        find = FindAnomalies(judge, plan.anomaly.size, config.category_column)
+        photos = photos | "FindAnomalies" >> find  # + anomaly, category_doubt; nothing is rejected
     compose = ComposePackshot(plan.profile, straighten="straighten" in config.enhance)
     photos = stage(photos, "ComposePackshot", compose)  # + packshot
     encode = EncodeAssets(

@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from models.registry import ModelSpec, resolve_model
+from models.vae.anomaly import JudgeSpec, describe_judge
 from pipeline.carry_over import PreviousPictures
 from pipeline.colour_reference import load_looks
 from pipeline.config import RunConfig
@@ -57,6 +58,7 @@ class RunPlan:
       encoding_profile: the same with byte limits that leave room for a C2PA manifest, if one is to be signed.
       model: the segmentation model.
       looks: of ``--colour_reference`` by category; empty for none.
+      anomaly: the anomaly model, or None for none.
       options: the columns of the input that are read.
       read: number of photos that the run accounts for.
       pieces: number of pieces that the input is read in.
@@ -76,6 +78,7 @@ class RunPlan:
     encoding_profile: Profile
     model: ModelSpec
     looks: dict[str, Look]
+    anomaly: JudgeSpec | None
     options: SourceOptions
     read: int
     pieces: int
@@ -195,13 +198,16 @@ def _plan(config: RunConfig, now: datetime.datetime | None, only: frozenset[str]
     encoding_profile = room_for_credentials(profile, credentials.check()) if credentials else profile
     model = resolve_model(config.segmentation_model)
     looks = _load_looks(config)
+    anomaly = describe_judge(config.anomaly_model) if config.anomaly_model else None
     source = open_source(
         config.input,
         id_column=config.id_column,
         image_column=config.image_column,
         attribute_columns=config.attribute_columns,
     )
-    by_category = len(looks.keys() - {EVERY_CATEGORY}) > 0
+    by_category = len(looks.keys() - {EVERY_CATEGORY}) > 0 or (
+        anomaly is not None and config.category_column in config.attribute_columns
+    )
     options = dataclasses.replace(source.options, category_column=config.category_column if by_category else "")
     schema = catalogue_schema(source.attribute_schema)
     items = list(source.items())
@@ -233,6 +239,7 @@ def _plan(config: RunConfig, now: datetime.datetime | None, only: frozenset[str]
         encoding_profile=encoding_profile,
         model=model,
         looks=looks,
+        anomaly=anomaly,
         options=options,
         read=read,
         pieces=len(items),

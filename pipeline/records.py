@@ -129,6 +129,8 @@ class Photo:
       packshot: the composed canvas, sRGB, uint8 (H, W, 3), RGB; dropped after it was encoded.
       packshot_alpha: the product's matte on that canvas, uint8 (H, W); dropped after the file was checked.
       measurements: what the quality gates and the compliance checks measured.
+      anomaly: how unlike what the anomaly model has learnt, or None where it was not judged.
+      category_doubt: the same with what its category tells, or None.
       encoded: assets ready to be stored.
       assets: assets stored.
       milliseconds: time spent by stage.
@@ -169,6 +171,8 @@ class Photo:
     packshot: np.ndarray | None = None
     packshot_alpha: np.ndarray | None = None
     measurements: Measurements | None = None
+    anomaly: float | None = None
+    category_doubt: float | None = None
     encoded: tuple[Encoded, ...] = ()
     assets: tuple[Asset, ...] = ()
     milliseconds: dict[str, float] = dataclasses.field(default_factory=dict)
@@ -248,6 +252,8 @@ _TRAILING_FIELDS = [
     pa.field("source_credentials", pa.bool_()),
     pa.field("source_version", pa.string()),
     *(pa.field(field.name, pa.string()) for field in dataclasses.fields(PerceptualHash)),
+    pa.field("anomaly", pa.float32()),
+    pa.field("category_doubt", pa.float32()),
 ]
 TRAILING_COLUMNS = tuple(field.name for field in _TRAILING_FIELDS)
 OWN_COLUMNS = frozenset((*CATALOGUE_COLUMNS, *TRAILING_COLUMNS))
@@ -347,4 +353,6 @@ def catalogue_row(
         "source_credentials": photo.source_credentials,
         "source_version": photo.source_version,
         **{field.name: getattr(photo.perceptual, field.name, None) for field in hashes},
+        "anomaly": photo.anomaly,
+        "category_doubt": photo.category_doubt,
     }

@@ -39,6 +39,8 @@ class ReviewReason(enum.StrEnum):
     TOO_BLURRED = "too_blurred"  # not one sharp edge on the product or around it
     OVER_EXPOSED = "over_exposed"  # much of the product is burnt out
     UNDER_EXPOSED = "under_exposed"  # the photo has no bright spot, nor the product any detail in its shadows
+    UNUSUAL_PRODUCT = "unusual_product"  # unlike what the anomaly model has learnt
+    UNLIKE_ITS_CATEGORY = "unlike_its_category"  # unlike what it has learnt of that category
     WRONG_FORMAT = "wrong_format"  # from here on: the stored packshot breaks a rule of its profile
     WRONG_SIZE = "wrong_size"
     WRONG_COLOUR_SPACE = "wrong_colour_space"

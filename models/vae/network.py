@@ -20,31 +20,37 @@ class NetworkConfig:
     """Shape of encoder and decoder.
 
     Attributes:
-      size: side of the square picture in pixels, a multiple of ``2 ** len(widths)``.
+      size: side of the square picture in pixels, a multiple of ``patch`` times a power of two for each further width.
+      patch: pixels, along a side, that the first layer takes and the last one makes at once. No convolution runs at a
+        finer resolution, which is what makes training on a CPU possible.
       latent: dimensions of the latent space.
-      widths: channels of the encoder at 1/2, 1/4, 1/8 ... of the picture.
+      widths: channels of the encoder at 1/patch of the picture, half of that, a quarter ...
       decoder: channels of the decoder, from the lowest resolution up; as many as ``widths``.
       neck: channels of the smallest map on either side of the latent space.
     """
 
     size: int = 64
+    patch: int = 4
     latent: int = 64
-    widths: tuple[int, ...] = (16, 32, 64, 80)
-    decoder: tuple[int, ...] = (64, 56, 32, 16)
+    widths: tuple[int, ...] = (48, 48, 80)
+    decoder: tuple[int, ...] = (64, 48, 32)
     neck: int = 32
 
     def __post_init__(self):
         if len(self.widths) < 2 or len(self.widths) != len(self.decoder):
-            raise ValueError(f"widths={self.widths!r} and decoder={self.decoder!r} must be two lists as long")
-        if self.size < 8 or self.size % 2 ** len(self.widths):
-            raise ValueError(f"size={self.size!r} must be a multiple of {2 ** len(self.widths)}, one for each width")
-        if min(self.latent, self.neck, *self.widths, *self.decoder) < 1:
-            raise ValueError(f"latent={self.latent!r}, neck={self.neck!r} and all widths must be at least 1")
+            raise ValueError(f"widths={self.widths!r} and decoder={self.decoder!r} must be two lists of one length")
+        if min(self.patch, self.latent, self.neck, *self.widths, *self.decoder) < 1:
+            raise ValueError(
+                f"patch={self.patch!r}, latent={self.latent!r}, neck={self.neck!r} and all widths must be at least 1"
+            )
+        step = self.patch * 2 ** (len(self.widths) - 1)
+        if self.size < 8 or self.size % step:
+            raise ValueError(f"size={self.size!r} must be a multiple of {step} and at least 8")
 
     @property
     def smallest(self) -> int:
         """Side of the smallest map."""
-        return self.size // 2 ** len(self.widths)
+        return self.size // (self.patch * 2 ** (len(self.widths) - 1))
 
 
 def _convolution(x, channels: int, name: str, *, kernel: int = 3, stride: int = 1, act: bool = True):
@@ -73,9 +79,11 @@ def build_trunk(config: NetworkConfig) -> keras.Model:
     image = keras.Input((config.size, config.size, 3), name="image")
     x = layers.Rescaling(1 / 64, offset=-2.5, name="rescale")(image)
     for level, channels in enumerate(config.widths):
-        x = _convolution(x, channels, f"down{level}", kernel=3 if level else 5, stride=2)
-        if level:  # a block at half the size would cost as much as all others together
+        if level:
+            x = _convolution(x, channels, f"down{level}", stride=2)
             x = _residual(x, channels, f"enc{level}")
+        else:  # a block at this size would cost as much as all others together
+            x = _convolution(x, channels, "patches", kernel=config.patch + 2, stride=config.patch)
     x = _convolution(x, config.neck, "neck", kernel=1)
     return keras.Model(image, layers.Flatten(name="features")(x), name="trunk")
 
@@ -115,16 +123,17 @@ def build_decoder(config: NetworkConfig) -> keras.Model:
             x = _convolution(x, channels, f"up{level}")
         if level + 1 < len(config.decoder):
             x = _residual(x, channels, f"dec{level}")
-    x = layers.Conv2D(12, 3, padding="same", dtype="float32", name="pixels")(x)
+    x = layers.Conv2D(3 * config.patch**2, 3, padding="same", dtype="float32", name="pixels")(x)
     x = layers.Rescaling(1.0, offset=0.5, name="middle")(x)
-    return keras.Model(latent, _unfolded(x, config.size // 2), name="decoder")
+    return keras.Model(latent, _unfolded(x, config.size, config.patch), name="decoder")
 
 
-def _unfolded(x, side: int):
-    """Rearranges (batch, side, side, 12) to (batch, 2 side, 2 side, 3)."""
-    x = layers.Reshape((side, side, 2, 2, 3), name="blocks")(x)
+def _unfolded(x, size: int, patch: int):
+    """Rearranges (batch, size / patch, size / patch, 3 patch²) to (batch, size, size, 3)."""
+    side = size // patch
+    x = layers.Reshape((side, side, patch, patch, 3), name="blocks")(x)
     x = layers.Permute((1, 3, 2, 4, 5), name="rows")(x)
-    return layers.Reshape((2 * side, 2 * side, 3), name="image")(x)
+    return layers.Reshape((size, size, 3), name="image")(x)
 
 
 @keras.saving.register_keras_serializable("packshot")

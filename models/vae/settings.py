@@ -45,13 +45,13 @@ class TrainingConfig:
 
     articles: ArticleSource
     output: str
-    steps: int = 1600
+    steps: int = 1000
     batch_size: int = 32
-    rate: float = 2e-3
+    rate: float = 3e-3
     weight_decay: float = 0.01
-    averaging: float = 0.997
-    kl_warm_up: int = 400
-    steps_per_epoch: int = 100
+    averaging: float = 0.995
+    kl_warm_up: int = 250
+    steps_per_epoch: int = 50
     sheet_every: int = 4
     memory: int = 1536
     seed: int = 7

@@ -17,11 +17,14 @@ from models.articles import DEVELOPMENT, TRAIN, Articles
 from models.segmentation.averaging import AveragingAdamW
 from models.segmentation.progress import Checkpoints
 from models.vae import losses, sheets
+from models.vae.anomaly import Judge
 from models.vae.augment import Batches, Variation
 from models.vae.network import LOG_VARIANCE, Vae
 from models.vae.settings import TrainingConfig
 
 COLUMNS = ("run", "epoch", "seconds", "loss", "learning_rate", "development_mae", "development_ssim", "nats", "active")
+
+NAME = "packshot-vae"
 
 _SETTLING_STEPS = 60  # of batch statistics, to the averaged weights
 _SHOWN = 64  # pictures on a sheet
@@ -184,6 +187,51 @@ def _computing_in(precision: str) -> Iterator[None]:
         yield
     finally:
         keras.config.set_dtype_policy(before)
+
+
+def train(config: TrainingConfig) -> Path:
+    """Trains the autoencoder and writes what serves.
+
+    Args:
+      config: all that decides the weights.
+
+    Returns:
+      Path of the LiteRT file; its memory lies beside it as ``.npz``, the Keras network as ``.keras``.
+
+    Raises:
+      FileNotFoundError, ValueError: the data or settings are not as they should be; nothing was trained.
+    """
+    try:
+        from models.datasets.articles import load_articles
+    except ImportError as error:
+        raise ValueError(
+            f"training needs a package that is missing ({error}): pip install 'packshot[train]'"
+        ) from error
+    splits = load_articles(config.articles, config.output)
+    vae = train_network(config, splits)
+    return export(config, vae, splits)
+
+
+def export(config: TrainingConfig, vae: Vae, splits: dict[str, Articles]) -> Path:
+    """Writes a trained autoencoder as LiteRT file, Keras file and memory, and sheets of it; returns as ``train``."""
+    from models.vae.calibration import calibrated, measure_all, remember, spoil
+    from models.vae.codec import LiteRtCodec
+    from models.vae.export import export_litert
+
+    output, development = Path(config.output), splits[DEVELOPMENT]
+    vae.save(output / f"{NAME}.keras")
+    path = export_litert(vae, output / f"{NAME}.tflite")
+    codec = LiteRtCodec.load(path)
+    memory = remember(codec, splits[TRAIN], development, config.memory, config.seed)
+    if len(development):
+        print(f"{len(development):,} development articles are spoilt, to weigh the measures by ...", flush=True)
+        spoilt = spoil(config.articles, development, config.seed)
+        memory = calibrated(memory, measure_all(Judge(codec, memory), development, spoilt))
+        write_sheets(codec, development.images, output / "sheets", "exported")
+    else:
+        print("there are no development articles: the memory has no thresholds and cannot judge")
+    path.with_suffix(".npz").write_bytes(memory.to_bytes())
+    return path
 
 
 def train_network(config: TrainingConfig, splits: dict[str, Articles]) -> Vae:

@@ -28,6 +28,8 @@ REVIEW_TEXT = {
     "too_blurred": "Nothing on the product is sharp",
     "over_exposed": "Much of the product is burnt out",
     "under_exposed": "The photo is too dark",
+    "unusual_product": "The product looks unlike those that the anomaly model knows",
+    "unlike_its_category": "The product looks unlike others of its category",
     "wrong_format": "The packshot is not of the profile's format",
     "wrong_size": "The packshot has not the profile's size",
     "wrong_colour_space": "The packshot does not say that it is sRGB",

@@ -1,0 +1,203 @@
+"""From measures to a score: what an autoencoder remembers, and how its measures are weighed on spoilt photos.
+
+How much each measure counts is learnt on development photos, clean and with faults put in on purpose (outlier exposure
+with faults of our own: Hendrycks et al., ICLR 2019). So figures on those kinds of faults, also on other sellers' photos,
+say how well known faults are found; ``packshot evaluate vae`` also leaves each kind out in turn.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+
+import cv2
+import numpy as np
+from scipy import optimize, special
+
+from models.articles import Articles, ArticleSource
+from models.datasets import fitting, parquet
+from models.datasets.article_plan import plan_articles
+from models.vae.anomaly import GENERAL, Codec, Combination, Judge, Memory, terms
+from models.vae.faults import FAULTS, Picture
+from models.vae.probe import choose_probe
+from models.vae.residuals import residual_measures
+
+WRONG_CATEGORY = "wrong category"
+FALSE_ALARMS = 0.01  # of clean development photos, for each of the two thresholds
+
+_RIDGE = 3e-4
+
+
+def remember(codec: Codec, train: Articles, development: Articles, most: int, seed: int = 0) -> Memory:
+    """Builds an autoencoder's memory.
+
+    Args:
+      codec: the autoencoder.
+      train: what it was trained on.
+      development: to choose the probe's penalty by.
+      most: latents to keep. Rare categories are kept whole first, for a few neighbours are needed in each.
+      seed: decides which of the frequent ones.
+    """
+    latents, _ = codec.reconstruct(train.images)
+    known, _ = codec.reconstruct(development.images)
+    names = train.category_names
+    probe, _ = choose_probe(latents, train.categories, len(names), (known, development.categories))
+    kept = spread_evenly(train.categories, most, seed)
+    return Memory(latents[kept].astype(np.float16), train.categories[kept].astype(np.int16), names, probe)
+
+
+def spread_evenly(categories: np.ndarray, most: int, seed: int) -> np.ndarray:
+    """Returns sorted indices of at most so many items: of each category as many, as far as they go."""
+    order = np.random.default_rng(seed).permutation(len(categories))
+    rank = np.empty(len(categories), int)
+    for category in np.unique(categories):
+        members = order[categories[order] == category]
+        rank[members] = np.arange(len(members))
+    return np.sort(order[np.argsort(rank[order], kind="stable")][:most])
+
+
+def pictures_of(source: ArticleSource, articles: Articles) -> Iterator[Picture]:
+    """Yields articles' pictures at full size, in the articles' order: cut-outs, or photos with a matte of the whole.
+
+    Args:
+      source: where the articles come from.
+      articles: of ``load_articles`` with the same source.
+
+    Raises:
+      ValueError: a cut-out cannot be decoded.
+    """
+    plan = plan_articles(source)
+    if source.fit == "product":
+        for id in articles.ids:
+            cutout = cv2.imdecode(
+                np.frombuffer(parquet.read_file(plan.cutouts[str(id)]), np.uint8), cv2.IMREAD_UNCHANGED
+            )
+            if cutout is None or cutout.ndim != 3 or cutout.shape[2] != 4:
+                raise ValueError(f"the cut-out {plan.cutouts[str(id)]!r} has no alpha or cannot be decoded")
+            yield cv2.cvtColor(cutout[..., :3], cv2.COLOR_BGR2RGB), np.ascontiguousarray(cutout[..., 3])
+        return
+    wanted = {str(id): index for index, id in enumerate(articles.ids)}
+    found: dict[int, Picture] = {}
+    for group in plan.groups_of_rows:
+        for row in parquet.read_rows(group, plan.columns):
+            if (index := wanted.get(str(row[source.id_column]))) is not None:
+                content = np.frombuffer(parquet.picture_bytes(row[source.image_column], group.uri), np.uint8)
+                photo = np.asarray(cv2.imdecode(content, cv2.IMREAD_COLOR_RGB))
+                found[index] = photo, np.full(photo.shape[:2], 255, np.uint8)
+    yield from (found[index] for index in range(len(articles)))
+
+
+def fitted(picture: Picture, source: ArticleSource) -> np.ndarray | None:
+    """Fits a picture as the articles were: uint8 (size, size, 3), or None where nothing of the product is left."""
+    if source.fit != "product":
+        return fitting.fit_frame(picture[0], source.size)
+    try:
+        return fitting.fit_product(np.dstack(picture), source.size)[0]
+    except ValueError:
+        return None
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Spoilt:
+    """Articles with one fault.
+
+    Attributes:
+      images: uint8 (n, size, size, 3).
+      categories: int (n,), as they are listed.
+      articles: int (n,), which article each was.
+    """
+
+    images: np.ndarray
+    categories: np.ndarray
+    articles: np.ndarray
+
+
+def spoil(source: ArticleSource, articles: Articles, seed: int = 0) -> dict[str, Spoilt]:
+    """Puts every fault into every article.
+
+    Args:
+      source, articles: see ``pictures_of``.
+      seed: of places, texts and colours.
+
+    Returns:
+      By fault; ``WRONG_CATEGORY``, drawn evenly among the others, is the last.
+    """
+    rng = np.random.default_rng(seed)
+    found: dict[str, list[tuple[np.ndarray, int]]] = {name: [] for name in FAULTS}
+    other: Picture | None = None
+    for index, picture in enumerate(pictures_of(source, articles)):
+        for name, fault in FAULTS.items():
+            image = fitted(fault(picture, other or picture, rng), source)
+            if image is not None:
+                found[name].append((image, index))
+        other = picture
+    spoilt = {name: _gathered(pairs, articles) for name, pairs in found.items()}
+    count = len(articles.category_names)
+    wrong = (articles.categories + rng.integers(1, count, len(articles))) % count if count > 1 else articles.categories
+    return spoilt | {WRONG_CATEGORY: Spoilt(articles.images, wrong, np.arange(len(articles)))}
+
+
+def _gathered(pairs: list[tuple[np.ndarray, int]], articles: Articles) -> Spoilt:
+    index = np.array([i for _, i in pairs], int)
+    images = np.stack([image for image, _ in pairs]) if pairs else articles.images[:0]
+    return Spoilt(images, articles.categories[index], index)
+
+
+def measure_all(judge: Judge, articles: Articles, spoilt: Mapping[str, Spoilt]) -> dict[str, np.ndarray]:
+    """Measures clean articles, under the name ``""``, and those of every fault: float64 (n, measures) each."""
+    latents, made = judge.codec.reconstruct(articles.images)
+    residuals = residual_measures(articles.images, made)
+    measures = {"": judge.measure_latents(latents, residuals, articles.categories)}
+    for name, wrong in spoilt.items():
+        if name == WRONG_CATEGORY:  # the picture is the clean one
+            measures[name] = judge.measure_latents(latents, residuals, wrong.categories)
+        else:
+            measures[name] = judge.measure(wrong.images, wrong.categories)
+    return measures
+
+
+def calibrated(memory: Memory, measures: Mapping[str, np.ndarray]) -> Memory:
+    """Returns a memory that scores and judges.
+
+    Args:
+      memory: of ``remember``.
+      measures: of ``measure_all``, on development articles.
+    """
+    looks = {name: found[:, : len(GENERAL)] for name, found in measures.items() if name != WRONG_CATEGORY}
+    return dataclasses.replace(memory, general=combine(looks), full=combine(measures))
+
+
+def combine(measures: Mapping[str, np.ndarray]) -> Combination:
+    """Learns how measures tell faults from clean pictures; every fault counts as much as any other.
+
+    Args:
+      measures: float (n, d) by fault, of clean pictures under ``""``. Rows with NaN are left out.
+
+    Returns:
+      The combination; its threshold is passed by ``FALSE_ALARMS`` of the clean pictures.
+    """
+    known = {name: found[~np.isnan(found).any(axis=1)] for name, found in measures.items()}
+    known = {name: found for name, found in known.items() if len(found)}
+    clean = known[""]
+    middle, spread = np.median(clean, axis=0), clean.std(axis=0) + 1e-6
+    faults = [name for name in known if name]
+    inputs = np.concatenate([terms((known[name] - middle) / spread) for name in ("", *faults)])
+    spoilt = np.repeat([0.0, *[1.0] * len(faults)], [len(clean), *(len(known[name]) for name in faults)])
+    counts = np.concatenate([
+        np.full(len(clean), 0.5 / len(clean)),
+        *(np.full(len(known[name]), 0.5 / len(faults) / len(known[name])) for name in faults),
+    ])  # fmt: skip
+
+    def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        logits = inputs @ flat[:-1] + flat[-1]
+        value = (counts * (np.logaddexp(0, logits) - spoilt * logits)).sum() + _RIDGE * (flat[:-1] ** 2).sum()
+        slope = counts * (special.expit(logits) - spoilt)
+        return value, np.append(inputs.T @ slope + 2 * _RIDGE * flat[:-1], slope.sum())
+
+    start = np.zeros(inputs.shape[1] + 1)
+    weights = optimize.minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 500}).x[:-1]
+    combination = Combination(
+        middle.astype(np.float32), spread.astype(np.float32), weights.astype(np.float32), threshold=0.0
+    )
+    threshold = float(np.quantile(combination.score(clean), 1 - FALSE_ALARMS, method="higher"))
+    return dataclasses.replace(combination, threshold=threshold)
