@@ -304,6 +304,7 @@ def describe_plan(plan: RunPlan) -> str:
             f"photos    {refresh.new:,} new, {refresh.known:,} {known}, {len(refresh.unmoved):,} unmoved, "
             f"{len(refresh.removed):,} removed{resumed}",
             f"model     {plan.model.name} {plan.model.sha256[:12]}",
+            *([f"anomalies {plan.anomaly.name} {plan.anomaly.sha256[:12]}"] if plan.anomaly else []),
             f"profile   {plan.profile.name}: {plan.profile.width}x{plan.profile.height}, {', '.join(config.outputs)}",
         ]
     )

@@ -109,6 +109,17 @@ def test_another_look_changes_the_fingerprint(change):
     assert dataclasses.replace(BASE, **change).fingerprint("1") != BASE.fingerprint("1")
 
 
+def test_another_anomaly_model_or_category_changes_the_fingerprint(tmp_path):
+    for name, content in (("a.tflite", b"network"), ("a.npz", b"memory")):
+        (tmp_path / name).write_bytes(content)
+    config = dataclasses.replace(BASE, anomaly_model=str(tmp_path / "a.tflite"))
+    before = config.fingerprint("1")
+    assert before != BASE.fingerprint("1")
+    assert dataclasses.replace(config, category_column="kind").fingerprint("1") != before
+    (tmp_path / "a.npz").write_bytes(b"another memory")
+    assert config.fingerprint("1") != before
+
+
 @pytest.mark.parametrize(
     "change", [{"background": "#ffffff"}, {"shadow": "none"}, {"enhance": ""}, {"background": "", "shadow": ""}]
 )

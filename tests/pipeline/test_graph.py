@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner, translations
 
+from models.vae.anomaly import JudgeSpec
 from pipeline import plan_lists
 from pipeline.config import RunConfig
 from pipeline.graph import build_graph
@@ -43,7 +44,7 @@ def files(output, *folders):
 
 PIXEL_STEPS = (
     "ReadPhotos", "TakeTwins", "FetchPhotos", "CarryOver", "ReadLabels", "DecodePhotos", "HashPhotos", "SegmentPhotos",
-    "MattePhotos", "NormaliseColour", "ComposePackshot", "EncodeAssets", "SealAssets", "WriteAssets", "MakeRows",
+    "MattePhotos", "NormaliseColour", "FindAnomalies", "ComposePackshot", "EncodeAssets", "SealAssets", "WriteAssets", "MakeRows",
 )  # fmt: skip
 
 
@@ -58,7 +59,9 @@ def stages(photos, tmp_path_factory):
     """The graph as the runner executes it: steps fused into stages, between which elements are encoded."""
     output = tmp_path_factory.mktemp("graph")
     pipeline = beam.Pipeline(runner=FnApiRunner())
-    build_graph(pipeline, plan_run(RunConfig(input=str(photos), output=str(output))))
+    plan = plan_run(RunConfig(input=str(photos), output=str(output)))
+    # with every optional step that takes a batch: those are the ones that could end the stage
+    build_graph(pipeline, dataclasses.replace(plan, anomaly=JudgeSpec("packshot-vae", 64, "0" * 64)))
     primitives = translations.common_urns.primitives
     _, fused = translations.create_and_optimize_stages(
         pipeline.to_runner_api(),
