@@ -91,7 +91,7 @@ class RunConfig:
     )
     anomaly_model: str = _setting(
         "",
-        help="send products to review that an autoencoder finds unlike those it has learnt: packshot-vae (clothing), or "
+        help="send products to review that an autoencoder finds unlike what it has learnt: packshot-vae (clothing), or "
         "a .tflite file of packshot train vae",
         metavar="MODEL",
     )

@@ -33,7 +33,9 @@ def add_vae_evaluation_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fit", help="product or frame, as in its training (default: product)")
     parser.add_argument("--output", required=True, help="folder for datasets, the reference network and sheets")
     parser.add_argument("--model", help="packshot-vae (default), or a .tflite file of packshot train vae")
-    parser.add_argument("--reference_steps", type=int, help="of the supervised network; 0 leaves it out (default: 1000)")
+    parser.add_argument(
+        "--reference_steps", type=int, help="of the supervised network; 0 leaves it out (default: 1000)"
+    )
     parser.add_argument("--seed", type=int, help="of faults and of the reference network (default: 0)")
     parser.add_argument("--json", help="write all figures here")
     parser.set_defaults(handle=_evaluate_vae)

@@ -1,7 +1,7 @@
 """How unlike what it has learnt a product is, and how unlike its category: reconstruction error and latent neighbours.
 
 The likelihood alone is no anomaly score: networks give plain pictures of other things a higher one (Nalisnick et al.,
-"Do Deep Generative Models Know What They Don't Know?", ICLR 2019). Here what the reconstruction leaves over is joined by
+"Do Deep Generative Models Know What They Don't Know?", ICLR 2019). Here what a reconstruction leaves over is joined by
 the distance to the nearest latents of training pictures (as in Bergman et al., "Deep Nearest Neighbor Anomaly
 Detection", 2020), and, where the category is known, by what a linear classifier and the neighbours say of it.
 """
@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
+from scipy import special
 
 from models.vae.codec import LiteRtCodec
 from models.vae.files import digest_of, read_judge
@@ -22,10 +23,11 @@ from models.vae.probe import Probe
 from models.vae.residuals import RESIDUALS, residual_measures
 
 MEASURES = (*RESIDUALS, "near", "doubt", "apart")
-GENERAL = MEASURES[:5]  # those that need no category
+GENERAL = MEASURES[:-2]  # those that need no category
 
 _NEIGHBOURS, _OF_CATEGORY = 5, 3
 _SMALL = 1e-3
+_SHARPNESS = 4.0  # of the maximum
 UNKNOWN = -1  # in place of a category's position
 _NO_THRESHOLDS = "its memory has no thresholds; train it anew, with sellers enough for a development split"
 
@@ -42,30 +44,49 @@ class Codec(Protocol):
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Combination:
-    """Weighs measures against each other: a logistic regression on them and their products in pairs.
+class Scorer:
+    """Makes one score of measures and latents: a linear detector for each kind of fault, and their soft maximum.
+
+    One detector for all faults would be wrong about each: noise is fine detail, a price tag is a coarse one.
 
     Attributes:
       middle, spread: float32 (d,), of the measures of clean pictures.
-      weights: float32 (d + d (d + 1) / 2,), of the standardised measures, then of their products.
+      centre, width: float32 (latent,), of their latents.
+      weights: float32 (terms, detectors), of ``terms``.
+      usual, beyond: float32 (detectors,), of each detector on clean pictures: the median, and how far above it the 95th
+        percentile is.
       threshold: the score above which a person should look.
     """
 
     middle: np.ndarray
     spread: np.ndarray
+    centre: np.ndarray
+    width: np.ndarray
     weights: np.ndarray
+    usual: np.ndarray
+    beyond: np.ndarray
     threshold: float
 
-    def score(self, measures: np.ndarray) -> np.ndarray:
-        """From float (n, d) to float32 (n,); NaN where a measure is."""
-        return (terms((measures - self.middle) / self.spread) @ self.weights).astype(np.float32)
+    def terms(self, measures: np.ndarray, latents: np.ndarray) -> np.ndarray:
+        """Returns what the detectors weigh: standardised measures, their products in pairs, and latents, all bounded.
 
+        Args:
+          measures: float (n, d).
+          latents: float (n, latent).
 
-def terms(standard: np.ndarray) -> np.ndarray:
-    """Returns standardised measures (n, d), bounded, with their products in pairs: (n, d + d (d + 1) / 2)."""
-    bounded = np.clip(standard, -4, 8)  # nothing is extrapolated far
-    first, second = np.triu_indices(standard.shape[1])
-    return np.concatenate([bounded, bounded[:, first] * bounded[:, second]], axis=1)
+        Returns:
+          float (n, d + d (d + 1) / 2 + latent).
+        """
+        bounded = np.clip((measures - self.middle) / self.spread, -4, 8)  # nothing is extrapolated far
+        first, second = np.triu_indices(bounded.shape[1])
+        place = np.clip((latents - self.centre) / self.width, -4, 4)
+        return np.concatenate([bounded, bounded[:, first] * bounded[:, second], place], axis=1)
+
+    def score(self, measures: np.ndarray, latents: np.ndarray) -> np.ndarray:
+        """Returns float32 (n,): about 1 for a picture as unusual as one in twenty is to one detector; NaN where a
+        measure is."""
+        excess = (self.terms(measures, latents) @ self.weights - self.usual) / self.beyond
+        return (special.logsumexp(_SHARPNESS * excess, axis=1) / _SHARPNESS).astype(np.float32)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -77,15 +98,15 @@ class Memory:
       categories: int16 (m,), positions in ``names``.
       names: the categories.
       probe: of categories on latents.
-      general, full: how measures make a score, without and with the category; None before they were calibrated.
+      general, full: what makes a score of measures, without and with the category; None before they were calibrated.
     """
 
     latents: np.ndarray
     categories: np.ndarray
     names: tuple[str, ...]
     probe: Probe
-    general: Combination | None = None
-    full: Combination | None = None
+    general: Scorer | None = None
+    full: Scorer | None = None
 
     def to_bytes(self) -> bytes:
         """Returns the memory as a compressed ``.npz``; the same memory gives the same bytes."""
@@ -97,8 +118,8 @@ class Memory:
             "probe_bias": self.probe.bias,
         }
         for name in ("general", "full"):
-            if (combination := getattr(self, name)) is not None:
-                arrays |= {f"{name}_{key}": np.asarray(value) for key, value in vars(combination).items()}
+            if (scorer := getattr(self, name)) is not None:
+                arrays |= {f"{name}_{key}": np.asarray(value) for key, value in vars(scorer).items()}
         stream = io.BytesIO()
         np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
         return stream.getvalue()
@@ -118,17 +139,17 @@ class Memory:
                 arrays["categories"],
                 tuple(map(str, arrays["names"])),
                 Probe(arrays["probe_weights"], arrays["probe_bias"]),
-                **{name: _combination(arrays, name) for name in ("general", "full")},
+                **{name: _scorer(arrays, name) for name in ("general", "full")},
             )
         except (OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
             raise ValueError(f"it is no memory of an autoencoder ({type(error).__name__}: {error})") from error
 
 
-def _combination(arrays: dict[str, np.ndarray], name: str) -> Combination | None:
+def _scorer(arrays: dict[str, np.ndarray], name: str) -> Scorer | None:
     if f"{name}_weights" not in arrays:
         return None
-    values = {field.name: arrays[f"{name}_{field.name}"] for field in dataclasses.fields(Combination)}
-    return Combination(**{**values, "threshold": float(values["threshold"])})
+    values = {field.name: arrays[f"{name}_{field.name}"] for field in dataclasses.fields(Scorer)}
+    return Scorer(**{**values, "threshold": float(values["threshold"])})
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -170,7 +191,7 @@ class Judge:
         """Returns the categories' positions, int (n,); ``UNKNOWN`` for those that the memory does not have."""
         return np.array([self._positions.get(name or "", UNKNOWN) for name in categories], int)
 
-    def measure(self, images: np.ndarray, categories: np.ndarray) -> np.ndarray:
+    def measure(self, images: np.ndarray, categories: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Measures pictures.
 
         Args:
@@ -178,13 +199,14 @@ class Judge:
           categories: int (n,), as of ``positions``.
 
         Returns:
-          float64 (n, 7), in the order of ``MEASURES``; the last two are NaN where the category is not known.
+          float64 (n, 10), in the order of ``MEASURES``, the last two NaN where the category is not known; and the
+          latents, float32 (n, latent).
         """
         latents, made = self.codec.reconstruct(images)
-        return self.measure_latents(latents, residual_measures(images, made), categories)
+        return self.measure_latents(latents, residual_measures(images, made), categories), latents
 
     def measure_latents(self, latents: np.ndarray, residuals: np.ndarray, categories: np.ndarray) -> np.ndarray:
-        """Measures as ``measure`` does, from latents (n, latent) and residuals (n, 4) that were computed before."""
+        """Measures as ``measure`` does, from latents (n, latent) and residuals (n, 7) that were computed before."""
         apart = distances(latents, self._latents)
         nearest = np.sort(apart, axis=1)[:, :_NEIGHBOURS].mean(axis=1)
         logs = self.memory.probe.log_probabilities(latents)
@@ -195,7 +217,7 @@ class Judge:
                 continue
             doubt[index] = logs[index].max() - logs[index, category]
             beside[index] = np.log(_mean_of_least(apart[index, own]) / _mean_of_least(apart[index, ~own]))
-        return np.column_stack([np.log(residuals + _SMALL), np.log(nearest + _SMALL), doubt, beside])
+        return np.column_stack([residuals, np.log(nearest + _SMALL), doubt, beside])
 
     def judge(self, images: np.ndarray, categories: Sequence[str | None]) -> Judgement:
         """Judges pictures; arguments as for ``measure``, categories by name.
@@ -206,8 +228,8 @@ class Judge:
         general, full = self.memory.general, self.memory.full
         if general is None or full is None:
             raise ValueError(_NO_THRESHOLDS)
-        measures = self.measure(images, self.positions(categories))
-        return Judgement(general.score(measures[:, : len(GENERAL)]), full.score(measures))
+        measures, latents = self.measure(images, self.positions(categories))
+        return Judgement(general.score(measures[:, : len(GENERAL)], latents), full.score(measures, latents))
 
 
 def distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:

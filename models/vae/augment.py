@@ -71,9 +71,7 @@ def varied(image: np.ndarray, variation: Variation, rng: np.random.Generator) ->
     image = cv2.warpAffine(
         np.ascontiguousarray(image), place, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
-    gain = (1 + rng.uniform(-variation.light, variation.light)) * (
-        1 + rng.uniform(-variation.tint, variation.tint, 3)
-    )
+    gain = (1 + rng.uniform(-variation.light, variation.light)) * (1 + rng.uniform(-variation.tint, variation.tint, 3))
     lift = 128 * rng.uniform(-variation.light, variation.light)
     lit = np.clip(image * gain.astype(np.float32) + np.float32(lift) + 0.5, 0, 255).astype(np.uint8)
     if variation.ground is None:

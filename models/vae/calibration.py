@@ -1,14 +1,15 @@
 """From measures to a score: what an autoencoder remembers, and how its measures are weighed on spoilt photos.
 
-How much each measure counts is learnt on development photos, clean and with faults put in on purpose (outlier exposure
-with faults of our own: Hendrycks et al., ICLR 2019). So figures on those kinds of faults, also on other sellers' photos,
-say how well known faults are found; ``packshot evaluate vae`` also leaves each kind out in turn.
+How much each measure counts is learnt on photos that the memory does not hold and on development photos, clean and with
+faults put in on purpose (outlier exposure with faults of our own: Hendrycks et al., ICLR 2019). So figures on such
+faults, also on other sellers' photos, say how well known faults are found; ``packshot evaluate vae`` also leaves
+each kind out in turn.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -17,15 +18,15 @@ from scipy import optimize, special
 from models.articles import Articles, ArticleSource
 from models.datasets import fitting, parquet
 from models.datasets.article_plan import plan_articles
-from models.vae.anomaly import GENERAL, Codec, Combination, Judge, Memory, terms
+from models.vae.anomaly import GENERAL, Codec, Judge, Memory, Scorer
 from models.vae.faults import FAULTS, Picture
 from models.vae.probe import choose_probe
 from models.vae.residuals import residual_measures
 
-WRONG_CATEGORY = "wrong category"
+CLEAN, WRONG_CATEGORY = "clean", "wrong category"
 FALSE_ALARMS = 0.01  # of clean development photos, for each of the two thresholds
 
-_RIDGE = 3e-4
+_RIDGE = 1e-2
 
 
 def remember(codec: Codec, train: Articles, development: Articles, most: int, seed: int = 0) -> Memory:
@@ -54,6 +55,18 @@ def spread_evenly(categories: np.ndarray, most: int, seed: int) -> np.ndarray:
         members = order[categories[order] == category]
         rank[members] = np.arange(len(members))
     return np.sort(order[np.argsort(rank[order], kind="stable")][:most])
+
+
+def unremembered(train: Articles, most: int, memory: int, seed: int = 0) -> Articles:
+    """Returns at most so many training articles that ``remember`` does not keep: these would find themselves there.
+
+    Args:
+      train: what was trained on.
+      most: how many.
+      memory, seed: as of ``remember``.
+    """
+    others = np.setdiff1d(np.arange(len(train)), spread_evenly(train.categories, memory, seed))
+    return train.take(np.sort(np.random.default_rng(seed).permutation(others)[:most]))
 
 
 def pictures_of(source: ArticleSource, articles: Articles) -> Iterator[Picture]:
@@ -143,61 +156,89 @@ def _gathered(pairs: list[tuple[np.ndarray, int]], articles: Articles) -> Spoilt
     return Spoilt(images, articles.categories[index], index)
 
 
-def measure_all(judge: Judge, articles: Articles, spoilt: Mapping[str, Spoilt]) -> dict[str, np.ndarray]:
-    """Measures clean articles, under the name ``""``, and those of every fault: float64 (n, measures) each."""
+Measured = tuple[np.ndarray, np.ndarray]  # measures and latents, as of ``Judge.measure``
+
+
+def measure_all(judge: Judge, articles: Articles, spoilt: Mapping[str, Spoilt]) -> dict[str, Measured]:
+    """Measures clean articles, under the name ``CLEAN``, and those of every fault."""
     latents, made = judge.codec.reconstruct(articles.images)
     residuals = residual_measures(articles.images, made)
-    measures = {"": judge.measure_latents(latents, residuals, articles.categories)}
+    measured = {CLEAN: (judge.measure_latents(latents, residuals, articles.categories), latents)}
     for name, wrong in spoilt.items():
-        if name == WRONG_CATEGORY:  # the picture is the clean one
-            measures[name] = judge.measure_latents(latents, residuals, wrong.categories)
+        if wrong.images is articles.images:  # only the category is another
+            measured[name] = judge.measure_latents(latents, residuals, wrong.categories), latents
         else:
-            measures[name] = judge.measure(wrong.images, wrong.categories)
-    return measures
+            measured[name] = judge.measure(wrong.images, wrong.categories)
+    return measured
 
 
-def calibrated(memory: Memory, measures: Mapping[str, np.ndarray]) -> Memory:
+def calibrated(memory: Memory, learnt: Sequence[Mapping[str, Measured]], chosen: Mapping[str, Measured]) -> Memory:
     """Returns a memory that scores and judges.
 
     Args:
       memory: of ``remember``.
-      measures: of ``measure_all``, on development articles.
+      learnt: of ``measure_all``: what the detectors learn from.
+      chosen: of ``measure_all`` on development articles: decides what is usual, and the thresholds.
     """
-    looks = {name: found[:, : len(GENERAL)] for name, found in measures.items() if name != WRONG_CATEGORY}
-    return dataclasses.replace(memory, general=combine(looks), full=combine(measures))
+    return dataclasses.replace(memory, general=fit_scorer(*by_looks(learnt, chosen)), full=fit_scorer(learnt, chosen))
 
 
-def combine(measures: Mapping[str, np.ndarray]) -> Combination:
-    """Learns how measures tell faults from clean pictures; every fault counts as much as any other.
+def by_looks(
+    learnt: Sequence[Mapping[str, Measured]], chosen: Mapping[str, Measured]
+) -> tuple[list[dict[str, Measured]], dict[str, Measured]]:
+    """Returns the same measures without those of the category, and without the fault that only it shows."""
+    cut = [
+        {name: (found[0][:, : len(GENERAL)], found[1]) for name, found in part.items() if name != WRONG_CATEGORY}
+        for part in (*learnt, chosen)
+    ]
+    return cut[:-1], cut[-1]
+
+
+def fit_scorer(learnt: Sequence[Mapping[str, Measured]], chosen: Mapping[str, Measured]) -> Scorer:
+    """Learns a detector for each kind of fault, and what is usual.
 
     Args:
-      measures: float (n, d) by fault, of clean pictures under ``""``. Rows with NaN are left out.
-
-    Returns:
-      The combination; its threshold is passed by ``FALSE_ALARMS`` of the clean pictures.
+      learnt: measures and latents by fault, of clean pictures under ``CLEAN``. Rows with NaN are left out.
+      chosen: the same of clean pictures that decide what is usual, and the threshold, which ``FALSE_ALARMS`` pass.
     """
-    known = {name: found[~np.isnan(found).any(axis=1)] for name, found in measures.items()}
-    known = {name: found for name, found in known.items() if len(found)}
-    clean = known[""]
-    middle, spread = np.median(clean, axis=0), clean.std(axis=0) + 1e-6
-    faults = [name for name in known if name]
-    inputs = np.concatenate([terms((known[name] - middle) / spread) for name in ("", *faults)])
-    spoilt = np.repeat([0.0, *[1.0] * len(faults)], [len(clean), *(len(known[name]) for name in faults)])
-    counts = np.concatenate([
-        np.full(len(clean), 0.5 / len(clean)),
-        *(np.full(len(known[name]), 0.5 / len(faults) / len(known[name])) for name in faults),
-    ])  # fmt: skip
+    clean = _joined(learnt, CLEAN)
+    faults = [name for name in learnt[0] if name != CLEAN and len(_joined(learnt, name)[0])]
+    middle, spread = np.median(clean[0], axis=0), clean[0].std(axis=0) + 1e-6
+    centre, width = clean[1].mean(axis=0), clean[1].std(axis=0) + 1e-6
+    frame = (array.astype(np.float32) for array in (middle, spread, centre, width))
+    nothing = np.zeros(len(faults), np.float32)
+    scorer = Scorer(*frame, weights=np.zeros((0, len(faults))), usual=nothing, beyond=nothing + 1, threshold=0.0)
+    usual_terms = scorer.terms(*_joined([chosen], CLEAN))
+    negatives = scorer.terms(*clean)
+    weights = np.stack([_detector(negatives, scorer.terms(*_joined(learnt, name))) for name in faults], axis=1)
+    answers = usual_terms @ weights
+    usual = np.median(answers, axis=0)
+    beyond = np.maximum(np.quantile(answers, 0.95, axis=0) - usual, 1e-6)
+    scorer = dataclasses.replace(
+        scorer, **{name: array.astype(np.float32) for name, array in
+                   (("weights", weights), ("usual", usual), ("beyond", beyond))}
+    )  # fmt: skip
+    scores = scorer.score(*_joined([chosen], CLEAN))
+    return dataclasses.replace(scorer, threshold=float(np.quantile(scores, 1 - FALSE_ALARMS, method="higher")))
+
+
+def _joined(parts: Sequence[Mapping[str, Measured]], name: str) -> Measured:
+    measures, latents = (np.concatenate([part[name][index] for part in parts]) for index in (0, 1))
+    known = ~np.isnan(measures).any(axis=1)
+    return measures[known], latents[known]
+
+
+def _detector(clean: np.ndarray, faulty: np.ndarray) -> np.ndarray:
+    """Returns the weights of a logistic regression, both sides counting alike, with a ridge: float (terms,)."""
+    inputs = np.concatenate([clean, faulty])
+    wanted = np.repeat([0.0, 1.0], [len(clean), len(faulty)])
+    counts = np.repeat([0.5 / len(clean), 0.5 / len(faulty)], [len(clean), len(faulty)])
 
     def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
         logits = inputs @ flat[:-1] + flat[-1]
-        value = (counts * (np.logaddexp(0, logits) - spoilt * logits)).sum() + _RIDGE * (flat[:-1] ** 2).sum()
-        slope = counts * (special.expit(logits) - spoilt)
+        value = (counts * (np.logaddexp(0, logits) - wanted * logits)).sum() + _RIDGE * (flat[:-1] ** 2).sum()
+        slope = counts * (special.expit(logits) - wanted)
         return value, np.append(inputs.T @ slope + 2 * _RIDGE * flat[:-1], slope.sum())
 
     start = np.zeros(inputs.shape[1] + 1)
-    weights = optimize.minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 500}).x[:-1]
-    combination = Combination(
-        middle.astype(np.float32), spread.astype(np.float32), weights.astype(np.float32), threshold=0.0
-    )
-    threshold = float(np.quantile(combination.score(clean), 1 - FALSE_ALARMS, method="higher"))
-    return dataclasses.replace(combination, threshold=threshold)
+    return optimize.minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 500}).x[:-1]

@@ -33,7 +33,7 @@ class LiteRtCodec:
         except ValueError as error:
             raise ValueError(f"it is no LiteRT model ({' '.join(str(error).split())[:200]})") from error
         signatures = interpreter.get_signature_list()
-        if not _NEEDED <= signatures.keys():
+        if not signatures.keys() >= _NEEDED:
             raise ValueError(f"it has the signatures {sorted(signatures)}; an autoencoder has {sorted(_NEEDED)}")
         self._interpreter = interpreter  # the runners below do not keep it
         self._reconstruct = interpreter.get_signature_runner("reconstruct")

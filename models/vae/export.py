@@ -75,9 +75,7 @@ def export_litert(vae: Vae, path: Path) -> Path:
     """
     module = ServingModule(vae)
     with tempfile.TemporaryDirectory() as folder:
-        tf.saved_model.save(
-            module, folder, signatures={RECONSTRUCT: module.reconstruct, DECODE: module.decode}
-        )
+        tf.saved_model.save(module, folder, signatures={RECONSTRUCT: module.reconstruct, DECODE: module.decode})
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[RECONSTRUCT, DECODE])
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         content = converter.convert()

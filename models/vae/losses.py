@@ -1,6 +1,6 @@
 """What the autoencoder is trained for: pictures near the originals, and a latent space near a normal one.
 
-A squared error alone blurs every edge whose place is uncertain. Charbonnier's error (Charbonnier et al., ICIP 1994) lets
+A squared error alone blurs every edge whose place is uncertain. Charbonnier's (Charbonnier et al., ICIP 1994) lets
 large residuals be large, so that an overlay is not half reproduced; structural similarity (Wang et al., IEEE TIP 2004)
 keeps the contrast of folds and prints, which are small in absolute terms. Perceptual losses need a network trained on
 other people's photos; there is none here.

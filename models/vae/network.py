@@ -3,6 +3,11 @@
 Backend-neutral Keras 3. Kingma and Welling, "Auto-Encoding Variational Bayes" (ICLR 2014); the weighted divergence is
 Higgins et al., "beta-VAE" (ICLR 2017). Residual blocks after He et al. (CVPR 2016); the last enlargement rearranges
 channels (Shi et al., CVPR 2016), so that no convolution runs at the full size.
+
+Beside the convolutions runs a linear path between a coarse picture and the latent space. The best linear autoencoder is
+known without training, the principal components (Baldi and Hornik, Neural Networks 1989; Lucas et al., "Don't Blame the
+ELBO!", NeurIPS 2019, for the variational one): ``models.vae.start`` puts them in, and the convolutions, which begin by
+saying nothing, learn what is left over. A few hundred steps then do what would take thousands.
 """
 
 from __future__ import annotations
@@ -27,6 +32,7 @@ class NetworkConfig:
       widths: channels of the encoder at 1/patch of the picture, half of that, a quarter ...
       decoder: channels of the decoder, from the lowest resolution up; as many as ``widths``.
       neck: channels of the smallest map on either side of the latent space.
+      coarse: side of the picture that the linear path takes and gives, a divisor of ``size``.
     """
 
     size: int = 64
@@ -35,6 +41,7 @@ class NetworkConfig:
     widths: tuple[int, ...] = (48, 48, 80)
     decoder: tuple[int, ...] = (64, 48, 32)
     neck: int = 32
+    coarse: int = 16
 
     def __post_init__(self):
         if len(self.widths) < 2 or len(self.widths) != len(self.decoder):
@@ -46,6 +53,8 @@ class NetworkConfig:
         step = self.patch * 2 ** (len(self.widths) - 1)
         if self.size < 8 or self.size % step:
             raise ValueError(f"size={self.size!r} must be a multiple of {step} and at least 8")
+        if self.coarse < 1 or self.size % self.coarse:
+            raise ValueError(f"coarse={self.coarse!r} must divide size={self.size!r}")
 
     @property
     def smallest(self) -> int:
@@ -99,8 +108,14 @@ def build_encoder(config: NetworkConfig) -> keras.Model:
       float32 (batch, 2 · latent), the means first.
     """
     trunk = build_trunk(config)
-    moments = layers.Dense(2 * config.latent, dtype="float32", name="moments")(trunk.output)
-    return keras.Model(trunk.input, moments, name="encoder")
+    wide = 2 * config.latent
+    moments = layers.Dense(wide, use_bias=False, kernel_initializer="zeros", dtype="float32", name="moments")(
+        trunk.output
+    )
+    coarse = layers.AveragePooling2D(config.size // config.coarse, name="coarse")(trunk.input)
+    coarse = layers.Flatten(name="levels")(layers.Rescaling(1 / 255, name="unit")(coarse))
+    linear = layers.Dense(wide, dtype="float32", name="linear")(coarse)
+    return keras.Model(trunk.input, layers.Add(dtype="float32", name="sum")([linear, moments]), name="encoder")
 
 
 def build_decoder(config: NetworkConfig) -> keras.Model:
@@ -123,9 +138,15 @@ def build_decoder(config: NetworkConfig) -> keras.Model:
             x = _convolution(x, channels, f"up{level}")
         if level + 1 < len(config.decoder):
             x = _residual(x, channels, f"dec{level}")
-    x = layers.Conv2D(3 * config.patch**2, 3, padding="same", dtype="float32", name="pixels")(x)
-    x = layers.Rescaling(1.0, offset=0.5, name="middle")(x)
-    return keras.Model(latent, _unfolded(x, config.size, config.patch), name="decoder")
+    x = layers.Conv2D(
+        3 * config.patch**2, 3, padding="same", kernel_initializer="zeros", dtype="float32", name="pixels"
+    )(x)
+    coarse = layers.Dense(3 * config.coarse**2, dtype="float32", name="linear")(latent)
+    coarse = layers.Reshape((config.coarse, config.coarse, 3), name="coarse")(coarse)
+    if config.size > config.coarse:
+        coarse = layers.UpSampling2D(config.size // config.coarse, interpolation="bilinear", name="enlarge")(coarse)
+    image = layers.Add(dtype="float32", name="image")([coarse, _unfolded(x, config.size, config.patch)])
+    return keras.Model(latent, image, name="decoder")
 
 
 def _unfolded(x, size: int, patch: int):
@@ -133,7 +154,7 @@ def _unfolded(x, size: int, patch: int):
     side = size // patch
     x = layers.Reshape((side, side, patch, patch, 3), name="blocks")(x)
     x = layers.Permute((1, 3, 2, 4, 5), name="rows")(x)
-    return layers.Reshape((size, size, 3), name="image")(x)
+    return layers.Reshape((size, size, 3), name="fine")(x)
 
 
 @keras.saving.register_keras_serializable("packshot")

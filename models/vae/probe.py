@@ -79,4 +79,7 @@ def choose_probe(
         penalty = PENALTIES[len(PENALTIES) // 2]
         return fit_probe(features, classes, count, penalty), penalty
     probes = [(fit_probe(features, classes, count, penalty), penalty) for penalty in PENALTIES]
-    return max(probes, key=lambda found: found[0].log_probabilities(chosen_by[0])[range(len(chosen_by[1])), chosen_by[1]].mean())
+    return max(
+        probes,
+        key=lambda found: found[0].log_probabilities(chosen_by[0])[range(len(chosen_by[1])), chosen_by[1]].mean(),
+    )

@@ -5,11 +5,16 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-RESIDUALS = ("error", "worst", "structure", "grain")
+from models.datasets.fitting import GROUND
+
+RESIDUALS = ("error", "worst", "structure", "grain", "colour_grain", "fineness", "skewness")
 
 _WORST = 0.05  # share of the pixels
 _WINDOW = (7, 7)
 _C1, _C2 = 6.5025, 58.5225  # (0.01 · 255)², (0.03 · 255)²
+_PLAIN = 6  # levels around the ground that are ground
+_FEW = 30  # pixels of the product: with fewer the whole picture is looked at
+_FLOOR = 0.3  # levels of 255: less is rounding
 
 
 def residual_measures(images: np.ndarray, made: np.ndarray) -> np.ndarray:
@@ -20,21 +25,48 @@ def residual_measures(images: np.ndarray, made: np.ndarray) -> np.ndarray:
       made: their reconstructions, of the same shape.
 
     Returns:
-      float32 (n, 4), in the order of ``RESIDUALS``: the mean error, the mean error of the worst twentieth of the
-      pixels after smoothing over 3 x 3 (something small that should not be there), one minus the structural similarity,
-      and the error's finest detail (noise, which no decoder makes).
+      float32 (n, 7), in the order of ``RESIDUALS``. Over the whole picture: logarithm of the mean error; that
+      of the mean error of the worst twentieth of the pixels, smoothed (something small that should not be there); one
+      minus the structural similarity; logarithm of the error's finest detail. On the product: logarithm of that detail
+      in colour (noise has it, cloth hardly), how strong it is beside detail twice as coarse, and its skewness (thin
+      bright lines: text).
     """
-    return np.array([_measures(*pair) for pair in zip(images, made, strict=True)], np.float32).reshape(-1, 4)
+    pairs = [_measures(*pair) for pair in zip(images, made, strict=True)]
+    return np.array(pairs, np.float32).reshape(-1, len(RESIDUALS))
 
 
-def _measures(image: np.ndarray, made: np.ndarray) -> tuple[float, float, float, float]:
+def _measures(image: np.ndarray, made: np.ndarray) -> tuple[float, ...]:
     first, second = image.astype(np.float32), made.astype(np.float32)
     residual = first - second
     size = np.abs(residual).mean(axis=-1)
     smooth = cv2.blur(size, (3, 3)).ravel()
     worst = np.partition(smooth, -max(1, int(_WORST * smooth.size)))[-max(1, int(_WORST * smooth.size)) :]
-    grain = np.abs(residual - cv2.blur(residual, (3, 3))).mean()
-    return float(size.mean()), float(worst.mean()), 1 - _similarity(first, second), float(grain)
+    detail = residual - cv2.blur(residual, (3, 3))
+    product = _product(image)
+    colour = np.abs(detail[..., [0, 2]] - detail[..., 1:2])[product].mean()
+    grey = residual.mean(axis=-1)
+    fine = (grey - cv2.blur(grey, (3, 3)))[product]
+    coarse = (cv2.blur(grey, (3, 3)) - cv2.blur(grey, (7, 7)))[product]
+    return (
+        _log(size.mean()),
+        _log(worst.mean()),
+        1 - _similarity(first, second),
+        _log(np.abs(detail).mean()),
+        _log(colour),
+        _log(np.abs(fine).mean()) - _log(np.abs(coarse).mean()),
+        float((fine**3).mean() / (fine.std() + _FLOOR) ** 3),
+    )
+
+
+def _log(level: float) -> float:
+    return float(np.log(level + _FLOOR))
+
+
+def _product(image: np.ndarray) -> np.ndarray:
+    """Returns where the picture is not the plain ground, outline aside: bool (size, size)."""
+    unlike = (np.abs(image.astype(np.int16) - GROUND).max(axis=-1) > _PLAIN).astype(np.uint8)
+    inner = cv2.erode(unlike, np.ones((3, 3), np.uint8)) > 0
+    return inner if inner.sum() >= _FEW else np.ones_like(inner)
 
 
 def _similarity(first: np.ndarray, second: np.ndarray) -> float:

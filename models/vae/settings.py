@@ -36,6 +36,7 @@ class TrainingConfig:
       steps_per_epoch: steps between two lines of the curves and two checkpoints.
       sheet_every: epochs between two sets of sheets.
       memory: latents of training pictures that are kept for the anomaly score, at most.
+      spoilt: training pictures, beside all development ones, that detectors learn faults from, at most.
       seed: of initial weights, samples and draws.
       precision: what the network computes in; weights are kept in float32.
       network: the shape.
@@ -45,15 +46,16 @@ class TrainingConfig:
 
     articles: ArticleSource
     output: str
-    steps: int = 1000
+    steps: int = 2000
     batch_size: int = 32
-    rate: float = 3e-3
+    rate: float = 2e-3
     weight_decay: float = 0.01
-    averaging: float = 0.995
-    kl_warm_up: int = 250
-    steps_per_epoch: int = 50
+    averaging: float = 0.99
+    kl_warm_up: int = 200
+    steps_per_epoch: int = 25
     sheet_every: int = 4
     memory: int = 1536
+    spoilt: int = 600
     seed: int = 7
     precision: Precision = "float32"
     network: NetworkConfig = dataclasses.field(default_factory=NetworkConfig)
@@ -100,7 +102,7 @@ class TrainingConfig:
           data: says what is trained on.
         """
         decisive = dataclasses.asdict(self)
-        for name in ("articles", "output", "sheet_every", "memory"):
+        for name in ("articles", "output", "sheet_every", "memory", "spoilt"):
             del decisive[name]
         return hashlib.sha256(json.dumps({"data": data, **decisive}, sort_keys=True).encode()).hexdigest()[:12]
 

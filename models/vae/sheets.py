@@ -74,7 +74,7 @@ def interpolation_sheet(path: Path, codec: Codec, images: np.ndarray, across: in
 
 
 def between(first: np.ndarray, second: np.ndarray, count: int) -> np.ndarray:
-    """Returns points between two latents (Shoemake, SIGGRAPH 1985): a straight line would leave the shell of likely ones.
+    """Returns points between two latents (Shoemake, SIGGRAPH 1985): a straight line would leave where latents lie.
 
     Args:
       first, second: float32 (latent,).

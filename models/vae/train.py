@@ -21,6 +21,7 @@ from models.vae.anomaly import Judge
 from models.vae.augment import Batches, Variation
 from models.vae.network import LOG_VARIANCE, Vae
 from models.vae.settings import TrainingConfig
+from models.vae.start import start_from_components
 
 COLUMNS = ("run", "epoch", "seconds", "loss", "learning_rate", "development_mae", "development_ssim", "nats", "active")
 
@@ -214,7 +215,7 @@ def train(config: TrainingConfig) -> Path:
 
 def export(config: TrainingConfig, vae: Vae, splits: dict[str, Articles]) -> Path:
     """Writes a trained autoencoder as LiteRT file, Keras file and memory, and sheets of it; returns as ``train``."""
-    from models.vae.calibration import calibrated, measure_all, remember, spoil
+    from models.vae.calibration import calibrated, measure_all, remember, spoil, unremembered
     from models.vae.codec import LiteRtCodec
     from models.vae.export import export_litert
 
@@ -224,9 +225,15 @@ def export(config: TrainingConfig, vae: Vae, splits: dict[str, Articles]) -> Pat
     codec = LiteRtCodec.load(path)
     memory = remember(codec, splits[TRAIN], development, config.memory, config.seed)
     if len(development):
-        print(f"{len(development):,} development articles are spoilt, to weigh the measures by ...", flush=True)
-        spoilt = spoil(config.articles, development, config.seed)
-        memory = calibrated(memory, measure_all(Judge(codec, memory), development, spoilt))
+        others = unremembered(splits[TRAIN], config.spoilt, config.memory, config.seed)
+        print(f"{len(development) + len(others):,} articles are spoilt, to weigh the measures by ...", flush=True)
+        judge = Judge(codec, memory)
+        learnt = [
+            measure_all(judge, articles, spoil(config.articles, articles, config.seed))
+            for articles in (development, others)
+            if len(articles)
+        ]
+        memory = calibrated(memory, learnt, learnt[0])
         write_sheets(codec, development.images, output / "sheets", "exported")
     else:
         print("there are no development articles: the memory has no thresholds and cannot judge")
@@ -256,6 +263,7 @@ def train_network(config: TrainingConfig, splits: dict[str, Articles]) -> Vae:
         print(f"trained before with the same settings, {finished} is used")
         vae.load_weights(finished)
         return vae
+    start_from_components(vae, images)
     model = Trained(vae, config.loss, config.kl_warm_up)
     model.compile(optimizer=_optimizer(config))
     model(np.zeros((1, *images.shape[1:]), np.float32))  # builds it, which restoring a checkpoint asks for

@@ -14,7 +14,7 @@ from models.articles import DEVELOPMENT, TEST, TRAIN, Articles, ArticleSource, F
 from models.metrics.bootstrap import bootstrap_interval
 from models.metrics.ranking import auroc, auroc_draws
 from models.vae.anomaly import GENERAL, MEASURES, Judge, load_judge
-from models.vae.calibration import WRONG_CATEGORY, Spoilt, combine, measure_all, spoil
+from models.vae.calibration import CLEAN, Measured, Spoilt, fit_scorer, measure_all, spoil
 from models.vae.network import NetworkConfig
 from models.vae.probe import choose_probe
 from models.vae.reference import supervised_predictions
@@ -98,14 +98,14 @@ def evaluate_vae(config: VaeEvaluation) -> str:
         "reconstruction": reconstruction_figures(judge, splits),
         "probe": probe_figures(config, judge, splits),
     }
-    measures = measure_all(judge, splits[TEST], spoilt)
-    figures |= anomaly_figures(judge, splits[TEST], spoilt, measures)
+    measured = measure_all(judge, splits[TEST], spoilt)
+    figures |= anomaly_figures(judge, splits[TEST], spoilt, measured)
     development = spoil(source, splits[DEVELOPMENT], config.seed)
     figures["left out"] = left_out_figures(
-        measure_all(judge, splits[DEVELOPMENT], development), measures, spoilt, splits[TEST]
+        measure_all(judge, splits[DEVELOPMENT], development), measured, spoilt, splits[TEST]
     )
     figures["speed"] = {"milliseconds a picture": _speed(judge, splits[TEST])}
-    _write_sheets(folder, judge, splits[TEST], spoilt, measures)
+    _write_sheets(folder, judge, splits[TEST], spoilt, measured)
     if config.json:
         found = {part: {name: vars(figure) for name, figure in of.items()} for part, of in figures.items()}
         Path(config.json).write_text(json.dumps(found, indent=1), encoding="utf-8")
@@ -142,9 +142,7 @@ def probe_figures(config: VaeEvaluation, judge: Judge, splits: Mapping[str, Arti
     train, development, test = (splits[name] for name in (TRAIN, DEVELOPMENT, TEST))
     latents = {name: judge.codec.reconstruct(splits[name].images)[0] for name in (TRAIN, DEVELOPMENT, TEST)}
     count = len(train.category_names)
-    probe, _ = choose_probe(
-        latents[TRAIN], train.categories, count, (latents[DEVELOPMENT], development.categories)
-    )
+    probe, _ = choose_probe(latents[TRAIN], train.categories, count, (latents[DEVELOPMENT], development.categories))
     right = probe.log_probabilities(latents[TEST]).argmax(axis=1) == test.categories
     commonest = np.bincount(train.categories, minlength=count).argmax() == test.categories
     figures = {
@@ -172,7 +170,7 @@ def _ratio(first: np.ndarray, second: np.ndarray, groups: np.ndarray, draws: int
 
 
 def anomaly_figures(
-    judge: Judge, test: Articles, spoilt: Mapping[str, Spoilt], measures: Mapping[str, np.ndarray]
+    judge: Judge, test: Articles, spoilt: Mapping[str, Spoilt], measured: Mapping[str, Measured]
 ) -> dict[str, dict[str, Figure]]:
     """Returns areas under the ROC curve by fault, and shares flagged.
 
@@ -180,67 +178,74 @@ def anomaly_figures(
       judge: the autoencoder with its memory.
       test: articles.
       spoilt: of ``spoil``.
-      measures: of ``measure_all``.
+      measured: of ``measure_all``.
 
     Returns:
-      ``with the category``, ``by looks alone``, ``reconstruction error alone``, ``neighbours alone``: areas by fault and
-      their mean, in which each kind of fault counts once. ``flagged`` and ``clean``: shares sent to review.
+      ``with the category``, ``by looks alone``, ``reconstruction error alone``, ``neighbours alone``: areas by fault
+      and their mean, in which each kind of fault counts once. ``flagged`` and ``clean``: shares sent to review.
     """
     general, full = judge.memory.general, judge.memory.full
     if general is None or full is None:
-        raise ValueError(f"the memory of {test.category_names[:2]!r} ... has no thresholds")
+        raise ValueError("the autoencoder's memory has no thresholds; train it anew with development articles")
     near = MEASURES.index("near")
     scores = {
-        "with the category": full.score,
-        "by looks alone": lambda found: general.score(found[:, : len(GENERAL)]),
-        "reconstruction error alone": lambda found: found[:, 0],
-        "neighbours alone": lambda found: found[:, near],
+        "with the category": lambda measures, latents: full.score(measures, latents),
+        "by looks alone": lambda measures, latents: general.score(measures[:, : len(GENERAL)], latents),
+        "reconstruction error alone": lambda measures, _: measures[:, 0],
+        "neighbours alone": lambda measures, _: measures[:, near],
     }
     figures = {
-        name: _areas({fault: score(found) for fault, found in measures.items()}, test, spoilt)
+        name: _areas({fault: score(*found) for fault, found in measured.items()}, test, spoilt)
         for name, score in scores.items()
     }
-    flagged = {name: _flagged(judge, found) for name, found in measures.items()}
     figures["flagged"] = {
-        name or "clean": _mean(found, test.groups[spoilt[name].articles] if name else test.groups)
-        for name, found in flagged.items()
+        name: _mean(_flagged(judge, *found), test.groups[spoilt[name].articles] if name in spoilt else test.groups)
+        for name, found in measured.items()
     }
     return figures
 
 
-def _flagged(judge: Judge, measures: np.ndarray) -> np.ndarray:
+def _flagged(judge: Judge, measures: np.ndarray, latents: np.ndarray) -> np.ndarray:
     general, full = judge.memory.general, judge.memory.full
     assert general is not None and full is not None
-    looks = general.score(measures[:, : len(GENERAL)]) > general.threshold
-    return looks | (full.score(measures) > full.threshold)
+    looks = general.score(measures[:, : len(GENERAL)], latents) > general.threshold
+    return looks | (full.score(measures, latents) > full.threshold)
 
 
 def _areas(scores: Mapping[str, np.ndarray], test: Articles, spoilt: Mapping[str, Spoilt]) -> dict[str, Figure]:
     figures, draws = {}, []
     for name, found in scores.items():
-        if not name:
+        if name == CLEAN:
             continue
-        drawn = auroc_draws(scores[""], found, (test.groups, test.groups[spoilt[name].articles]))
-        figures[name] = Figure(auroc(scores[""], found), *np.nanquantile(drawn, [0.025, 0.975]))
+        drawn = auroc_draws(scores[CLEAN], found, (test.groups, test.groups[spoilt[name].articles]))
+        figures[name] = Figure(auroc(scores[CLEAN], found), *_bounds(drawn))
         if name != _IN_PROPORTION:
             draws.append(drawn)
     mean = float(np.mean([figures[name].value for name in figures if name != _IN_PROPORTION]))
-    figures["mean"] = Figure(mean, *np.nanquantile(np.mean(draws, axis=0), [0.025, 0.975]))
+    figures["mean"] = Figure(mean, *_bounds(np.mean(draws, axis=0)))
     return figures
 
 
+def _bounds(draws: np.ndarray) -> tuple[float, float]:
+    low, high = np.nanquantile(draws, [0.025, 0.975])
+    return float(low), float(high)
+
+
 def left_out_figures(
-    development: Mapping[str, np.ndarray], measures: Mapping[str, np.ndarray], spoilt: Mapping[str, Spoilt], test: Articles
+    development: Mapping[str, Measured], measured: Mapping[str, Measured], spoilt: Mapping[str, Spoilt], test: Articles
 ) -> dict[str, Figure]:  # fmt: skip
-    """Returns areas for each fault by a score that was weighed without it: what to expect of faults nobody thought of."""
+    """Returns areas for each fault by detectors of the others alone: what to expect of faults nobody thought of.
+
+    Args:
+      development: of ``measure_all`` on development articles, which these detectors learn from.
+      measured, spoilt, test: as for ``anomaly_figures``.
+    """
     figures = {}
     for name in development:
-        if name:
-            score = combine({fault: found for fault, found in development.items() if fault != name}).score
-            figures |= _areas({"": score(measures[""]), name: score(measures[name])}, test, spoilt)
-    del figures["mean"]
-    mean = [figures[name] for name in figures]
-    figures["mean"] = Figure(*(float(np.mean([getattr(f, part) for f in mean])) for part in ("value", "low", "high")))
+        if name != CLEAN:
+            scorer = fit_scorer([{k: found for k, found in development.items() if k != name}], development)
+            scores = {part: scorer.score(*measured[part]) for part in (CLEAN, name)}
+            figures[name] = _areas(scores, test, spoilt)[name]
     return figures
 
 
@@ -255,7 +260,7 @@ def _speed(judge: Judge, articles: Articles, count: int = 200) -> Figure:
 
 
 def _write_sheets(
-    folder: Path, judge: Judge, test: Articles, spoilt: Mapping[str, Spoilt], measures: Mapping[str, np.ndarray]
+    folder: Path, judge: Judge, test: Articles, spoilt: Mapping[str, Spoilt], measured: Mapping[str, Measured]
 ) -> None:
     chosen = np.linspace(0, len(test) - 1, 64).astype(int)
     reconstruction_sheet(folder / "reconstruction.png", judge.codec, test.images[chosen])
@@ -264,11 +269,11 @@ def _write_sheets(
     full = judge.memory.full
     assert full is not None
     rows = []
-    for name, found in measures.items():
-        images = test.images if not name else spoilt[name].images
-        order = np.argsort(-full.score(found))
+    for name, found in measured.items():
+        images = test.images if name == CLEAN else spoilt[name].images
+        order = np.argsort(-full.score(*found))
         # the most suspicious clean ones, and the least suspicious of each fault: where the score is wrong
-        shown = order[:_SHOWN] if not name else order[-_SHOWN:]
+        shown = order[:_SHOWN] if name == CLEAN else order[-_SHOWN:]
         rows += [images[shown], judge.codec.reconstruct(images[shown])[1]]
     write_grid(folder / "wrong.png", [row for row in rows if len(row) == _SHOWN])
 
@@ -278,15 +283,18 @@ def tables(figures: Mapping[str, Mapping[str, Figure]]) -> str:
     plain = ("reconstruction", "probe", "speed")
     parts = []
     for part in plain:
-        rows = [[name, figure.text(3 if "SSIM" in name or part == "probe" else 2)] for name, figure in figures[part].items()]
+        rows = [
+            [name, figure.text(3 if "SSIM" in name or part == "probe" else 2)] for name, figure in figures[part].items()
+        ]
         parts.append(f"## {part.capitalize()}\n\n" + markdown_table([part, "value (95 %)"], rows))
     columns = [c for c in figures if c not in (*plain, "flagged")]
     faults = [*(name for name in figures["with the category"] if name != "mean"), "mean"]
-    rows = [
-        [fault, *(figures[c][fault].text(3) if fault in figures[c] else "-" for c in columns)] for fault in faults
-    ]
-    head = ["fault", *(f"left out of the weighing" if c == "left out" else c for c in columns)]
+    rows = [[fault, *(figures[c][fault].text(3) if fault in figures[c] else "-" for c in columns)] for fault in faults]
+    head = ["fault", *("its own detector left out" if c == "left out" else c for c in columns)]
     parts.append("## Anomalies: area under the ROC curve\n\n" + markdown_table(head, rows))
-    rows = [[name, f"{100 * f.value:.1f} % ({100 * f.low:.1f}-{100 * f.high:.1f})"] for name, f in figures["flagged"].items()]
+    rows = [
+        [name, f"{100 * f.value:.1f} % ({100 * f.low:.1f}-{100 * f.high:.1f})"]
+        for name, f in figures["flagged"].items()
+    ]
     parts.append("## Sent to review\n\n" + markdown_table(["photos", "flagged (95 %)"], rows))
     return "\n\n".join(parts)

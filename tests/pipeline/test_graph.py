@@ -44,7 +44,8 @@ def files(output, *folders):
 
 PIXEL_STEPS = (
     "ReadPhotos", "TakeTwins", "FetchPhotos", "CarryOver", "ReadLabels", "DecodePhotos", "HashPhotos", "SegmentPhotos",
-    "MattePhotos", "NormaliseColour", "FindAnomalies", "ComposePackshot", "EncodeAssets", "SealAssets", "WriteAssets", "MakeRows",
+    "MattePhotos", "NormaliseColour", "FindAnomalies", "ComposePackshot", "EncodeAssets", "SealAssets", "WriteAssets",
+    "MakeRows",
 )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
+import apache_beam as beam
 import numpy as np
 import pytest
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
-import apache_beam as beam
 from apache_beam.testing.util import assert_that
 
 from models.handlers.anomaly import Anomaly, AnomalyHandler, Example
@@ -16,7 +16,7 @@ class Brightness:
 
     class memory:
         class general:
-            threshold = 100.0
+            threshold = 235.0
 
         class full:
             threshold = 5.0
@@ -49,7 +49,7 @@ def picture(level):
 
 def test_the_product_stands_in_the_middle_of_a_plain_ground():
     made = product_picture(photo().foreground, photo().alpha, 16)
-    assert made.shape == (16, 16, 3) and (made[0] == 243).all()
+    assert made.shape == (16, 16, 3) and (made[[0, 0, -1, -1], [0, -1, 0, -1]] == 243).all()
     rows, columns = np.nonzero((made < 100).all(axis=-1))
     assert rows.min() == 15 - rows.max() and columns.min() == 15 - columns.max()
     assert product_picture(photo().foreground, np.zeros((40, 30), np.uint8), 16) is None
@@ -58,9 +58,9 @@ def test_the_product_stands_in_the_middle_of_a_plain_ground():
 
 
 def test_a_batch_is_judged_and_one_bad_picture_costs_no_other_its_score():
-    handler, batch = Handler("m"), [Example(picture(50)), Example(None), Example(picture(13)), Example(picture(200))]
+    handler, batch = Handler("m"), [Example(picture(50)), Example(None), Example(picture(13)), Example(picture(240))]
     answers = list(handler.run_inference(batch, handler.load_model()))
-    assert [answer.score for answer in answers] == [50, None, None, 200]
+    assert [answer.score for answer in answers] == [50, None, None, 240]
     assert [answer.unusual for answer in answers] == [False, False, False, True]
     assert all(answer.milliseconds >= 0 and answer.category_doubt is None for answer in answers)
     (doubted,) = handler.run_inference([Example(picture(50), "Undershirt")], handler.load_model())
@@ -89,7 +89,9 @@ def test_every_photo_comes_out_of_the_step():
         assert all("anomaly" in one.milliseconds for one in found)
 
     with beam.Pipeline(runner=FnApiRunner()) as pipeline:
-        found = pipeline | beam.Create(photos, reshuffle=False) | FindAnomalies(Handler("m", batch_size=3), 16, "category")
+        found = (
+            pipeline | beam.Create(photos, reshuffle=False) | FindAnomalies(Handler("m", batch_size=3), 16, "category")
+        )
         assert_that(found, check)
 
 

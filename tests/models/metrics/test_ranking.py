@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy import stats
 
 from models.metrics.ranking import auroc, auroc_draws
 
@@ -11,10 +12,11 @@ def test_known_areas():
     assert auroc([1, 3], [2, 4]) == 0.75
 
 
-def test_the_area_of_two_normal_distributions():
+def test_the_area_is_the_statistic_of_mann_and_whitney():
     rng = np.random.default_rng(0)
-    found = auroc(rng.normal(0, 1, 3000), rng.normal(1, 1, 3000))
-    assert found == pytest.approx(0.7602, abs=0.01)  # the normal distribution function at 1 / sqrt(2)
+    clean, faulty = rng.integers(0, 30, 90), rng.integers(5, 35, 70)  # with ties
+    expected = stats.mannwhitneyu(faulty, clean).statistic / (90 * 70)
+    assert auroc(clean, faulty) == pytest.approx(expected, abs=1e-6)
 
 
 def test_draws_scatter_around_the_area_and_more_so_with_few_groups():

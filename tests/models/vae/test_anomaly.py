@@ -8,10 +8,18 @@ sys.path.insert(0, str(Path(__file__).parent))
 from tiny_vae import NAMES, articles  # noqa: E402
 
 from models.vae import calibration
-from models.vae.anomaly import GENERAL, MEASURES, UNKNOWN, Combination, Judge, Memory, describe_judge, distances, terms
-from models.vae.calibration import WRONG_CATEGORY, Spoilt, calibrated, measure_all, remember, spread_evenly
+from models.vae.anomaly import GENERAL, MEASURES, UNKNOWN, Judge, Memory, Scorer, describe_judge, distances
+from models.vae.calibration import (
+    WRONG_CATEGORY,
+    Spoilt,
+    calibrated,
+    measure_all,
+    remember,
+    spread_evenly,
+    unremembered,
+)
 from models.vae.probe import choose_probe, fit_probe
-from models.vae.residuals import residual_measures
+from models.vae.residuals import RESIDUALS, residual_measures
 
 
 class Averages:
@@ -37,9 +45,22 @@ def noisy(found, sigma=60):
 
 def test_residuals_are_nothing_for_the_picture_itself_and_grow_with_noise():
     found = articles(6)
-    assert np.allclose(residual_measures(found.images, found.images), 0, atol=1e-5)
+    none = residual_measures(found.images, found.images)
+    levels = [RESIDUALS.index(name) for name in ("error", "worst", "grain", "colour_grain")]
+    np.testing.assert_allclose(none[:, levels], np.log(0.3), atol=1e-5)
+    np.testing.assert_allclose(none[:, RESIDUALS.index("structure")], 0, atol=1e-5)
     some, more = (residual_measures(noisy(found, sigma).images, found.images).mean(axis=0) for sigma in (10, 40))
-    assert (0 < some).all() and (some < more).all()
+    for index in (*levels, RESIDUALS.index("structure")):
+        assert none[:, index].mean() < some[index] < more[index]
+
+
+def test_bright_lines_are_skewed_and_as_many_dark_ones_the_other_way():
+    plain = np.full((1, 32, 32, 3), 90, np.uint8)
+    bright, dark = plain.copy(), plain.copy()
+    bright[:, ::8], dark[:, ::8] = 150, 30
+    skewness = RESIDUALS.index("skewness")
+    assert residual_measures(bright, plain)[0, skewness] > 0.5
+    assert residual_measures(dark, plain)[0, skewness] < -0.5
 
 
 def test_a_probe_tells_what_is_linear_and_not_what_is_not_there():
@@ -61,7 +82,8 @@ def test_rare_categories_are_kept_whole():
 
 
 def test_a_memory_is_what_was_written(memory):
-    scored = calibrated(memory, measure_all(Judge(Averages(), memory), articles(20, 3), {"n": noisy(articles(20, 3))}))
+    found = measure_all(Judge(Averages(), memory), articles(20, 3), {"noise": noisy(articles(20, 3))})
+    scored = calibrated(memory, [found], found)
     for one in (memory, scored):
         again = Memory.from_bytes(one.to_bytes())
         assert again.names == NAMES and again.to_bytes() == one.to_bytes()
@@ -71,15 +93,15 @@ def test_a_memory_is_what_was_written(memory):
 
 def test_nearest_and_category_measures_are_those_of_a_plain_search(memory):
     judge, found = Judge(Averages(), memory), articles(5, seed=7)
-    measures = judge.measure(found.images, found.categories)
+    measures, latents = judge.measure(found.images, found.categories)
     assert measures.shape == (5, len(MEASURES))
-    latents = Averages().reconstruct(found.images)[0]
+    np.testing.assert_array_equal(latents, Averages().reconstruct(found.images)[0])
     stored = memory.latents.astype(np.float32)
     apart = np.array([[np.linalg.norm(one - other) for other in stored] for one in latents])
     np.testing.assert_allclose(distances(latents, stored), apart, atol=1e-3)
     nearest = np.sort(apart, axis=1)[:, :5].mean(axis=1)
     np.testing.assert_allclose(measures[:, MEASURES.index("near")], np.log(nearest + 1e-3), atol=1e-3)
-    unknown = judge.measure(found.images, np.full(5, UNKNOWN))
+    unknown, _ = judge.measure(found.images, np.full(5, UNKNOWN))
     assert np.isnan(unknown[:, len(GENERAL) :]).all()
     np.testing.assert_array_equal(unknown[:, : len(GENERAL)], measures[:, : len(GENERAL)])
 
@@ -91,7 +113,8 @@ def test_faults_that_it_was_weighed_by_are_told_from_clean_pictures(memory):
         wrong = Spoilt(found.images, (found.categories + 1) % 3, np.arange(len(found)))
         return {"noise": noisy(found), WRONG_CATEGORY: wrong}
 
-    scored = Judge(Averages(), calibrated(memory, measure_all(judge, known, spoilt(known))))
+    found = measure_all(judge, known, spoilt(known))
+    scored = Judge(Averages(), calibrated(memory, [found], found))
     names = [NAMES[category] for category in other.categories]
     clean = scored.judge(other.images, names)
     bad = scored.judge(spoilt(other)["noise"].images, names)
@@ -103,10 +126,20 @@ def test_faults_that_it_was_weighed_by_are_told_from_clean_pictures(memory):
 
 
 def test_a_score_is_bounded_in_what_it_was_never_shown():
-    weights = np.ones(2 + 3)
-    one = Combination(np.zeros(2, np.float32), np.ones(2, np.float32), weights, 0.0)
-    assert one.score(np.array([[8.0, 8.0]])) == one.score(np.array([[1e9, 1e9]]))
-    assert terms(np.array([[2.0, 3.0]])).tolist() == [[2, 3, 4, 6, 9]]
+    nothing, once = np.zeros(2, np.float32), np.ones(2, np.float32)
+    one = Scorer(nothing, once, nothing, once, np.ones((7, 1)), nothing[:1], once[:1], threshold=0.0)
+    assert one.terms(np.array([[2.0, 3.0]]), np.array([[5.0, 1.0]])).tolist() == [[2, 3, 4, 6, 9, 4, 1]]
+    far = np.array([[1e9, 1e9]])
+    assert one.score(far, far) == one.score(np.array([[8.0, 8.0]]), np.array([[4.0, 4.0]]))
+    assert np.isnan(one.score(np.array([[np.nan, 1.0]]), nothing[None]))
+
+
+def test_what_is_remembered_is_not_learnt_from():
+    train = articles(50)
+    others = unremembered(train, most=10, memory=30, seed=3)
+    kept = set(train.ids[spread_evenly(train.categories, 30, 3)])
+    assert len(others) == 10 and not kept & set(others.ids)
+    assert len(unremembered(train, most=10, memory=80)) == 0
 
 
 def test_what_does_not_belong_together_is_refused(memory, tmp_path):

@@ -32,7 +32,7 @@ def test_only_the_input_is_spoilt():
     clean, same = Batches(images, Variation(spoilt=0.0), 8, seed=1)[0]
     np.testing.assert_array_equal(clean, same)
     assert all(np.abs(one - other).max() > 0 for one, other in zip(inputs, targets, strict=True))
-    assert inputs.dtype == np.float32 and 0 <= inputs.min() and inputs.max() <= 255
+    assert inputs.dtype == np.float32 and inputs.min() >= 0 and inputs.max() <= 255
 
 
 def test_light_and_tint_leave_a_plain_ground():

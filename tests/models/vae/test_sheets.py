@@ -31,6 +31,8 @@ def test_sheets_have_a_place_for_every_picture(tmp_path, count):
     reconstruction_sheet(tmp_path / "a" / "r.png", Constant(), images, across=4)
     sample_sheet(tmp_path / "s.png", Constant(), count=8, across=4)
     interpolation_sheet(tmp_path / "i.png", Constant(), images, across=5)
-    shapes = [cv2.imread(str(path)).shape for path in (tmp_path / "a" / "r.png", tmp_path / "s.png", tmp_path / "i.png")]
+    shapes = [
+        cv2.imread(str(path)).shape for path in (tmp_path / "a" / "r.png", tmp_path / "s.png", tmp_path / "i.png")
+    ]
     rows = 2 if count == 3 else 4
     assert shapes == [(10 * rows, 30 if count == 3 else 40, 3), (20, 40, 3), (10 * (count // 2), 50, 3)]
