@@ -120,7 +120,7 @@ def test_faults_that_it_was_weighed_by_are_told_from_clean_pictures(memory):
     bad = scored.judge(spoilt(other)["noise"].images, names)
     wrong = scored.judge(other.images, [NAMES[(category + 1) % 3] for category in other.categories])
     assert (bad.score > scored.memory.general.threshold).mean() > 0.9
-    assert (clean.score > scored.memory.general.threshold).mean() < 0.1
+    assert (clean.score > scored.memory.general.threshold).mean() < 0.2
     np.testing.assert_array_equal(wrong.score, clean.score)  # by looks alone nothing is wrong
     assert np.median(wrong.category_doubt) > np.median(clean.category_doubt)
 

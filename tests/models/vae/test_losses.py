@@ -31,7 +31,11 @@ def test_divergence_is_that_of_two_normal_distributions():
 
 def test_warmth_and_free_bits_decide_what_the_divergence_costs():
     target = np.full((1, 8, 8, 3), 255, np.float32)
-    answer = {"reconstruction": target / 255, "mean": np.full((1, 4), 2.0), "log_variance": np.zeros((1, 4))}
+    answer = {
+        "reconstruction": target / 255,
+        "mean": np.full((1, 4), 2, np.float32),
+        "log_variance": np.zeros((1, 4), np.float32),
+    }
     weights = losses.LossWeights(ssim=0, beta=1, free_bits=0)
 
     def cost(weights, warmth):

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from tiny_vae import TINY  # noqa: E402
+from tiny_vae import TINY, articles  # noqa: E402
 
 from models.vae.network import NetworkConfig, Vae, build_trunk
+from models.vae.start import start_from_components
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,7 @@ def test_unfolding_puts_every_value_in_its_place(vae):
     blocks = np.zeros((1, 8, 8, 12), np.float32)
     blocks[0, 2, 5, 3 * (1 * 2 + 0) + 1] = 7  # second row and first column of its block, green
     first = vae.decoder.get_layer("blocks")
-    unfolded = keras.Model(first.input, vae.decoder.output).predict(blocks, verbose=0)
+    unfolded = keras.Model(first.input, vae.decoder.get_layer("fine").output).predict(blocks, verbose=0)
     assert unfolded[0, 5, 10, 1] == 7 and unfolded.sum() == 7
 
 
@@ -57,3 +58,16 @@ def test_a_saved_autoencoder_is_the_same(vae, tmp_path):
 def test_shapes_that_do_not_fit_are_named(wrong, words):
     with pytest.raises(ValueError, match=words):
         NetworkConfig(**wrong)
+
+
+def test_a_training_starts_from_the_principal_components():
+    vae, images = Vae(TINY, seed=3), articles(60).images
+    start_from_components(vae, images)
+    answer = vae(images.astype(np.float32))
+    mean, made = (keras.ops.convert_to_numpy(answer[name]) for name in ("mean", "reconstruction"))
+    np.testing.assert_allclose(mean.mean(axis=0), 0, atol=1e-3)
+    np.testing.assert_allclose(np.cov(mean.T), np.eye(TINY.latent), atol=0.05)
+    levels = images.reshape(60, -1).astype(np.float32) / 255
+    middle = levels - levels.mean(axis=0)
+    left = (np.linalg.svd(middle, compute_uv=False)[TINY.latent :] ** 2).sum()
+    assert ((made.reshape(60, -1) - levels) ** 2).sum() == pytest.approx(left, rel=0.01)
