@@ -17,6 +17,8 @@ import dataclasses
 import keras
 from keras import layers, ops
 
+from models.settings import build
+
 LOG_VARIANCE = (-10.0, 4.0)  # beyond, exponentials lose all precision
 
 
@@ -172,7 +174,7 @@ class Vae(keras.Model):
     def __init__(self, config: NetworkConfig | dict, seed: int = 7, **kwargs):
         super().__init__(**kwargs)
         if isinstance(config, dict):
-            config = NetworkConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in config.items()})
+            config = build(NetworkConfig, config)
         self.shape_of, self._seed = config, seed
         self.encoder, self.decoder = build_encoder(config), build_decoder(config)
         self._draws = keras.random.SeedGenerator(seed)
