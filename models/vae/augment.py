@@ -126,7 +126,7 @@ def _struck(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _grainy(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    grain = rng.normal(0, 1, image.shape).astype(np.float32)
+    grain: np.ndarray = rng.normal(0, 1, image.shape).astype(np.float32)
     if rng.random() < 0.5:
         grain = 2 * cv2.GaussianBlur(grain, (0, 0), 0.8)
     return np.clip(image + rng.uniform(4, 24) * grain + 0.5, 0, 255).astype(np.uint8)

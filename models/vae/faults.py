@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import cv2
 import numpy as np
@@ -77,6 +78,7 @@ def truncated(picture: Picture, _: Picture, rng: np.random.Generator) -> Picture
     x, y, width, height = _box(alpha)
     lost = rng.uniform(0.25, 0.5)
     side = int(rng.integers(4))
+    part: Any
     if side == 0:
         part = np.s_[:, : max(4, int(x + width * (1 - lost)))]
     elif side == 1:
@@ -105,7 +107,7 @@ def noisy(picture: Picture, _: Picture, rng: np.random.Generator) -> Picture:
     image, alpha = picture
     size = max(1.0, max(_box(alpha)[2:]) / 100)
     coarse = (max(2, round(image.shape[0] / size)), max(2, round(image.shape[1] / size)))
-    grain = rng.normal(0, rng.uniform(25, 40), (*coarse, 3)).astype(np.float32)
+    grain: np.ndarray = rng.normal(0, rng.uniform(25, 40), (*coarse, 3)).astype(np.float32)
     grain = cv2.resize(grain, image.shape[1::-1], interpolation=cv2.INTER_NEAREST)
     return np.clip(image + grain + 0.5, 0, 255).astype(np.uint8), alpha
 
