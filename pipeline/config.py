@@ -69,7 +69,9 @@ class RunConfig:
         (), help="comma-separated Parquet columns to carry into the catalogue"
     )
     segmentation_model: str = _setting("packshot-seg", help="model by name, or the path of a model file")
-    augment: str = _setting("none", help="augmentation plan; none is the only one in this release", choices=("none",))
+    augment: str = _setting(
+        "none", help="training samples to make beside the pictures: a plan's path or name, or none", metavar="PLAN"
+    )
     full_refresh: bool = _setting(False, help="process every photo, also those that the last run has done")
     verify_content: bool = _setting(
         False, help="read every photo, also where size, version and time of change in its storage are as before"

@@ -9,7 +9,9 @@ import apache_beam as beam
 
 from models.handlers import SegmentationHandler
 from models.handlers.anomaly import AnomalyHandler
+from pipeline.augmentation.augmenting import AugmentCatalogue, SamplePlaces
 from pipeline.carry_over import CarryOver
+from pipeline.config import RunConfig
 from pipeline.duplicates import FindTwins, FollowLeaders, SharePictures, TakeTwins, tell
 from pipeline.near_duplicates import FindNearDuplicates
 from pipeline.plan_lists import ListPlanned
@@ -100,13 +102,7 @@ def build_graph(
         | "ListWork" >> listed(plan.refresh.items, name="work")  # PlannedItem
         | "SpreadWork" >> beam.Reshuffle()  # PlannedItem
     )
-    fetching: dict[str, Any] = {
-        "max_bytes": config.max_bytes,
-        "timeout": config.fetch_timeout,
-        "retries": config.fetch_retries,
-        "allow_private_hosts": config.allow_private_hosts,
-        "verify_content": config.verify_content,
-    }
+    fetching = {**_fetching(config), "verify_content": config.verify_content}
     twins = items | "FindTwins" >> FindTwins(plan.options, functools.partial(fetch_photo, **fetching))  # Twins
     # told before anything is read: a side input ends the stage before it
     items = items | "TellTwins" >> beam.Map(tell, beam.pvalue.AsSingleton(twins))  # PlannedItem
@@ -200,7 +196,9 @@ def build_graph(
             config.output, "near_duplicates", plan.run, NEAR_DUPLICATES_SCHEMA, plan.shards, NEAR_DUPLICATES_KEY
         ),
     )
-    summaries = tables | "GatherSummaries" >> beam.Flatten()  # ShardSummary
+    if plan.augmentation is not None:
+        tables = (*tables, *(catalogue | "AugmentCatalogue" >> AugmentCatalogue(_places(plan), plan.augmentation)))
+    summaries = tables | "GatherSummaries" >> beam.Flatten()  # ShardSummary, and SampleCount of samples
     timings = photos | "TakeTimings" >> beam.Map(lambda photo: photo.milliseconds)  # {stage: milliseconds}
     _ = (summaries, timings) | "Commit" >> Commit(
         config.output,
@@ -218,7 +216,26 @@ def build_graph(
             previous_run=plan.expected_latest,
         ),
         marker=marker,
+        augmented=plan.augmentation is not None,
     )
+
+
+def _fetching(config: RunConfig) -> dict[str, Any]:
+    return {
+        "max_bytes": config.max_bytes,
+        "timeout": config.fetch_timeout,
+        "retries": config.fetch_retries,
+        "allow_private_hosts": config.allow_private_hosts,
+    }
+
+
+def _places(plan: RunPlan) -> SamplePlaces:
+    config = plan.config
+    return SamplePlaces(
+        config.output, plan.run, plan.options, _fetching(config),
+        DecodeLimits(max_pixels=config.max_pixels, max_bytes=config.max_bytes),
+        config.blur_faces, config.credentials(),
+    )  # fmt: skip
 
 
 def _rejection_row(rejection: Rejection, config_fingerprint: str) -> dict:

@@ -160,7 +160,7 @@ def plan_prune(output: str, keep_runs: int) -> PrunePlan:
     named = once_named = _NOTHING
     for run in kept:
         try:
-            named = _union(named, catalogue_assets(output, run), without=_NOTHING)
+            named = _union(named, named_assets(output, run), without=_NOTHING)
         except (OSError, ValueError) as error:
             raise PruneRefused(f"the catalogue of run {run!r}, which is to be kept, is not whole: {error}") from error
     for run in dropped:
@@ -210,10 +210,45 @@ def catalogue_assets(output: str, run: str) -> Iterator[tuple[list[str], list[in
             yield assets.field("uri").to_pylist(), assets.field("bytes").to_pylist()
 
 
+def sample_assets(output: str, run: str) -> Iterator[tuple[list[str], list[int]]]:
+    """Yields the uris and the sizes of the samples that a run's table names, with their masks; nothing without one.
+
+    Raises:
+      FileNotFoundError, ValueError: the run made samples, but their table is missing or not whole.
+    """
+    if not _made_samples(output, run):
+        return
+    columns = ["uri", "bytes", "mask_uri", "mask_bytes"]
+    for part in table_parts(output, "augmented", run):
+        for batch in read_part(output, part, columns).to_batches(max_chunksize=_ROWS_AT_A_TIME):
+            pairs = [
+                (row[uri], row[size])
+                for row in batch.to_pylist()
+                for uri, size in (("uri", "bytes"), ("mask_uri", "mask_bytes"))
+                if row[uri] is not None
+            ]
+            yield [uri for uri, _ in pairs], [size for _, size in pairs]
+
+
+def _made_samples(output: str, run: str) -> bool:
+    """Says whether a run has a table of samples: by its run.json, or where that is gone already, by its files."""
+    try:
+        told = json.loads(storage.read_bytes(storage.join(output, "runs", run, "run.json")))
+    except FileNotFoundError:
+        return bool(storage.file_names(storage.join(output, "augmented", run)))
+    return isinstance(told, Mapping) and "augmented" in told
+
+
+def named_assets(output: str, run: str) -> Iterator[tuple[list[str], list[int]]]:
+    """Yields all assets that a run's tables name; see ``catalogue_assets`` and ``sample_assets``."""
+    yield from catalogue_assets(output, run)
+    yield from sample_assets(output, run)
+
+
 def readable_assets(output: str, run: str) -> Iterator[tuple[list[str], list[int]]]:
     """Yields a dropped run's assets as far as they can be read; an earlier pruning may have been at it."""
     try:
-        yield from catalogue_assets(output, run)
+        yield from named_assets(output, run)
     except FileNotFoundError:
         return
     except (OSError, ValueError) as error:

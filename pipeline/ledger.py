@@ -8,7 +8,8 @@ import datetime
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pipeline.sinks.tables import TABLES
+from pipeline.augmentation.counts import SampleCount, SampleLedger
+from pipeline.sinks.tables import OPTIONAL_TABLES, TABLES
 from pipeline.sinks.write_table import ShardSummary
 
 
@@ -31,6 +32,7 @@ class Ledger:
       assets_written: files made by this run.
       rejections: rejected photos by reason, largest first.
       near_duplicates: pairs of photos that look the same; see ``pipeline.near_duplicates``.
+      samples: what became of the samples that were asked for, None in a run without augmentation.
     """
 
     read: int
@@ -43,32 +45,39 @@ class Ledger:
     assets_written: int = 0
     rejections: dict[str, int] = dataclasses.field(default_factory=dict)
     near_duplicates: int = 0
+    samples: SampleLedger | None = None
 
     @classmethod
-    def of_tables(cls, read: int, removed: int, summaries: Iterable[ShardSummary]) -> Ledger:
+    def of_tables(
+        cls, read: int, removed: int, summaries: Iterable[ShardSummary | SampleCount], *, augmented: bool = False
+    ) -> Ledger:
         """Returns the counts of what was planned and of what stands in the tables.
 
         Args:
           read: photos that the plan listed.
           removed: ids of the last run that the plan no longer lists.
-          summaries: of every shard of all tables, in any order.
+          summaries: of every shard of all tables, in any order; with the counts of samples among them.
+          augmented: whether samples were asked for.
 
         Raises:
           LedgerError: a shard is missing, comes twice, a row's status is unknown, or other photos are removed
             than planned.
         """
-        summaries = list(summaries)
+        told = list(summaries)
+        shards_told = [s for s in told if isinstance(s, ShardSummary)]
         for table in TABLES:
-            shards = sorted((s.shard, s.shards) for s in summaries if s.table == table)
+            if table in OPTIONAL_TABLES and not augmented:
+                continue
+            shards = sorted((s.shard, s.shards) for s in shards_told if s.table == table)
             if not shards or shards != [(shard, shards[0][1]) for shard in range(shards[0][1])]:
                 found = [shard for shard, _ in shards]
                 raise LedgerError(f"The {table} table is not whole: only its shards {found} were written.")
-        listed = sum(s.rows for s in summaries if s.table == "removed")
+        listed = sum(s.rows for s in shards_told if s.table == "removed")
         if listed != removed:
             raise LedgerError(f"{removed} photos were removed from the input, but the removed table has {listed} rows.")
-        kept = [s for s in summaries if s.table != "removed"]  # its rows have the status of another run
+        kept = [s for s in shards_told if s.table != "removed"]  # its rows have the status of another run
         status, refresh, reasons = (_added(getattr(s, name) for s in kept) for name in _SUMMED)
-        rows = sum(s.rows for s in summaries if s.table == "catalogue")
+        rows = sum(s.rows for s in shards_told if s.table == "catalogue")
         ready, review = status["ready"], status["review"]
         if ready + review != rows:
             raise LedgerError(f"Of {rows} catalogue rows, {ready} are ready and {review} review; the rest is neither.")
@@ -76,13 +85,18 @@ class Ledger:
             read=read,
             ready=ready,
             review=review,
-            rejected=sum(s.rows for s in summaries if s.table == "rejections"),
+            rejected=sum(s.rows for s in shards_told if s.table == "rejections"),
             unchanged=refresh["unchanged"],
             duplicate=refresh["duplicate"],
             removed=removed,
-            assets_written=sum(s.assets_written for s in summaries),
+            assets_written=sum(s.assets_written for s in shards_told),
             rejections=dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0]))),
-            near_duplicates=sum(s.rows for s in summaries if s.table == "near_duplicates"),
+            near_duplicates=sum(s.rows for s in shards_told if s.table == "near_duplicates"),
+            samples=(
+                SampleLedger.of((s.samples for s in shards_told), (s for s in told if isinstance(s, SampleCount)))
+                if augmented
+                else None
+            ),
         )
 
     def check(self) -> None:
@@ -109,6 +123,8 @@ class Ledger:
                 f"The ledger does not balance: {self.rejected} photos were rejected, but the reasons "
                 f"{self.rejections} add up to {sum(self.rejections.values())}."
             )
+        if self.samples is not None and (wrong := self.samples.imbalance()):
+            raise LedgerError(f"The ledger does not balance: {wrong}.")
 
 
 def exit_status(ledger: Ledger, max_rejected_fraction: float) -> int:
@@ -147,10 +163,12 @@ def describe_run(
 
     Returns:
       Counts as in ``Ledger``; ``images_per_second`` counts the photos worked on, not those carried over;
-      ``resumed`` those of ready and review that a run which did not end had finished before.
+      ``resumed`` those of ready and review that a run which did not end had finished before; ``augmented``, in a
+      run with augmentation, is ``SampleLedger.as_dict``.
     """
     counts = dataclasses.asdict(ledger)
     rejections = counts.pop("rejections")
+    del counts["samples"]
     seconds = (ended - started).total_seconds()
     timed = max((photos for _, photos in stages.values()), default=0)
     resumed = max(0, ledger.ready + ledger.review - ledger.unchanged - ledger.duplicate - timed)
@@ -169,6 +187,7 @@ def describe_run(
         "host": host,
         "previous_run": previous_run,
         "resumed": resumed,
+        **({} if ledger.samples is None else {"augmented": ledger.samples.as_dict()}),
     }
 
 

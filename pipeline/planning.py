@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from models.registry import ModelSpec, resolve_model
 from models.vae.anomaly import JudgeSpec, describe_judge
+from pipeline.augmentation.prepared import Augmentation, describe_augmentation, prepare
 from pipeline.carry_over import PreviousPictures
 from pipeline.colour_reference import load_looks
 from pipeline.config import RunConfig
@@ -71,6 +72,7 @@ class RunPlan:
       fingerprint: of the configuration.
       schema: of the catalogue table.
       started: when planning began, with a time zone.
+      augmentation: the training samples that are asked for, None for none.
     """
 
     config: RunConfig
@@ -91,6 +93,7 @@ class RunPlan:
     fingerprint: str
     schema: pa.Schema
     started: datetime.datetime
+    augmentation: Augmentation | None = None
 
     @property
     def to_do(self) -> int:
@@ -232,6 +235,13 @@ def _plan(config: RunConfig, now: datetime.datetime | None, only: frozenset[str]
         replayed = {i for planned in refresh.items for i in planned.ids()}
         kept_rejections, rejected = _kept_rejections(config.output, expected_latest, replayed, len(previous))
         read = len(previous) + rejected
+    augmentation = prepare(
+        config,
+        version=__version__,
+        photos=read,
+        values=source.values,
+        previous_run=expected_latest,
+    )
     key = journal_key(fingerprint, model.sha256, config.full_refresh)
     return RunPlan(
         config=config,
@@ -253,6 +263,7 @@ def _plan(config: RunConfig, now: datetime.datetime | None, only: frozenset[str]
         fingerprint=fingerprint,
         schema=schema,
         started=started,
+        augmentation=augmentation,
     )
 
 
@@ -297,6 +308,7 @@ def describe_plan(plan: RunPlan) -> str:
     last = plan.expected_latest or "none"
     known = "to be done again: --full_refresh" if config.full_refresh else "to be compared"
     resumed = "; goes on where a run stopped that did not end" if plan.noted else ""
+    augment = [f"augment   {line}" for line in describe_augmentation(plan.augmentation, plan.read)]
     return "\n".join(
         [
             f"input     {config.input}: {plan.read:,} photos in {plan.pieces:,} pieces",
@@ -306,6 +318,7 @@ def describe_plan(plan: RunPlan) -> str:
             f"model     {plan.model.name} {plan.model.sha256[:12]}",
             *([f"anomalies {plan.anomaly.name} {plan.anomaly.sha256[:12]}"] if plan.anomaly else []),
             f"profile   {plan.profile.name}: {plan.profile.width}x{plan.profile.height}, {', '.join(config.outputs)}",
+            *augment,
         ]
     )
 

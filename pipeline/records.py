@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
+from models.gating import Scores
 from transforms.enlarge import Enlarged
 from transforms.perceptual_hash import PerceptualHash
 from transforms.quality import Measurements
@@ -295,6 +296,37 @@ REMOVED_SCHEMA = pa.schema(
         pa.field("status", pa.string(), nullable=False),
         pa.field("assets", pa.list_(ASSET_TYPE), nullable=False),
         pa.field("last_run", pa.string(), nullable=False),
+    ]
+)
+
+SCORES_TYPE = pa.struct([(field.name, pa.float32()) for field in dataclasses.fields(Scores)])
+AUGMENTED_SCHEMA = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("kind", pa.string(), nullable=False),  # variant, backdrop or product
+        pa.field("parents", pa.list_(pa.string()), nullable=False),
+        pa.field("seed", pa.uint64(), nullable=False),
+        pa.field("generator", pa.string(), nullable=False),
+        pa.field("generator_sha256", pa.string()),
+        pa.field("category", pa.string()),
+        pa.field("colour", pa.string()),
+        pa.field("purpose", pa.string(), nullable=False),  # training, or training_only where it must not be published
+        pa.field("digital_source_type", pa.string(), nullable=False),
+        pa.field("operations", pa.list_(pa.string()), nullable=False),
+        pa.field("status", pa.string(), nullable=False),  # accepted or refused
+        pa.field("refused_reason", pa.string()),
+        pa.field("final", pa.bool_(), nullable=False),  # the last word on a sample that was asked for
+        pa.field("scores", SCORES_TYPE),
+        pa.field("uri", pa.string()),
+        pa.field("width", pa.int32()),
+        pa.field("height", pa.int32()),
+        pa.field("bytes", pa.int64()),
+        pa.field("sha256", pa.string()),
+        pa.field("media_type", pa.string()),
+        pa.field("mask_uri", pa.string()),
+        pa.field("mask_bytes", pa.int64()),
+        pa.field("mask_sha256", pa.string()),
+        pa.field("config_fingerprint", pa.string(), nullable=False),
     ]
 )
 

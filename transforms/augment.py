@@ -238,7 +238,7 @@ def _blur(image: np.ndarray, alpha: np.ndarray, strength: float, draw: np.random
 def _jpeg(image: np.ndarray, alpha: np.ndarray, strength: float, draw: np.random.Generator) -> _Result:
     quality = 100 - int(draw.integers(0, int(strength) + 1))
     _, content = cv2.imencode(".jpg", image[..., ::-1], (cv2.IMWRITE_JPEG_QUALITY, quality))
-    decoded = cv2.imdecode(content, cv2.IMREAD_COLOR)
+    decoded = np.asarray(cv2.imdecode(content, cv2.IMREAD_COLOR))
     return np.ascontiguousarray(decoded[..., ::-1]), alpha, str(quality)
 
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from transforms.metadata_blocks import Block, Kind, is_c2pa, joined, metadata_blocks
-from transforms.source_type import SourceType, source_type_in_jumbf, source_type_in_xmp, strongest
+from transforms.reasons import PhotoError, RejectReason
+from transforms.source_type import SourceType, is_training_only, source_type_in_jumbf, source_type_in_xmp, strongest
 from transforms.stage import PhotoStage
 
 # All that a file of ours may hold beside its pixels.
@@ -46,6 +47,15 @@ def read_labels(content: bytes) -> SourceLabels:
     )
 
 
+def is_for_training_only(content: bytes) -> bool:
+    """Returns whether a file says that it is a product which a generator of ours made for training.
+
+    Args:
+      content: a whole file of any kind, damaged or hostile as it may be; nothing is raised.
+    """
+    return is_training_only(joined(metadata_blocks(content), Kind.XMP))
+
+
 def foreign_blocks(content: bytes) -> list[Block]:
     """Returns what a file of ours holds beside its pixels that is not on the allow-list.
 
@@ -56,8 +66,15 @@ def foreign_blocks(content: bytes) -> list[Block]:
 
 
 def read_photo_labels(photo: Any) -> Any:
-    """Returns the photo with ``source_type`` and ``source_credentials``, read from its ``content``."""
+    """Returns the photo with ``source_type`` and ``source_credentials``, read from its ``content``.
+
+    Raises:
+      PhotoError: ``training_only``, when it is no photo but a product that a generator of ours made for training.
+    """
     labels = read_labels(photo.content or b"")
+    if is_for_training_only(photo.content or b""):
+        detail = "the file says that it was generated for training only, so no packshot is made of it"
+        raise PhotoError(RejectReason.TRAINING_ONLY, detail)
     return photo.replace(source_type=labels.source_type, source_credentials=labels.credentials)
 
 

@@ -22,6 +22,7 @@ class RejectReason(enum.StrEnum):
     NOT_FOUND = "not_found"  # the URI names nothing
     SEGMENTATION_FAILED = "segmentation_failed"  # the model failed on this photo alone
     WRITE_FAILED = "write_failed"  # an asset could not be stored or did not verify
+    TRAINING_ONLY = "training_only"  # no photo, but a product generated for training
     INTERNAL = "internal"  # an error of ours; the detail names it
 
 

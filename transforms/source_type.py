@@ -6,6 +6,8 @@ import enum
 import re
 
 SCHEME = "http://cv.iptc.org/newscodes/digitalsourcetype/"
+# The terms of use of a generated product's file: made for models to learn from, never to be published.
+TRAINING_ONLY = "packshot/training_only"
 _XMP_BEGIN = '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
 _MOST_XMP = 4 * 2**20  # bytes of a file's XMP that are looked at; real packets have some kilobytes
 _PROPERTY = re.compile(rb"DigitalSource(?:file)?Type")
@@ -81,19 +83,30 @@ def product_type(source_type: SourceType | None) -> SourceType:
     return enhanced if source_type is None or source_type.strength < enhanced.strength else source_type
 
 
-def source_type_packet(term: SourceType) -> bytes:
+def source_type_packet(term: SourceType, *, training_only: bool = False) -> bytes:
     """Returns the XMP packet that labels a picture, and says nothing else (ISO 16684-1).
 
     Args:
       term: what the picture is. IPTC-IIM has no such property, so XMP is the only place for it.
+      training_only: whether its terms of use are that models may learn from it, and nothing else.
     """
+    terms = (
+        '<xmpRights:UsageTerms xmlns:xmpRights="http://ns.adobe.com/xap/1.0/rights/"><rdf:Alt>'
+        f'<rdf:li xml:lang="x-default">{TRAINING_ONLY}</rdf:li></rdf:Alt></xmpRights:UsageTerms>'
+    )
     return (
         f'{_XMP_BEGIN}<x:xmpmeta xmlns:x="adobe:ns:meta/">'
         '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="" '
         'xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/">'
         f"<Iptc4xmpExt:DigitalSourceType>{term.uri}</Iptc4xmpExt:DigitalSourceType>"
+        f"{terms if training_only else ''}"
         '</rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="r"?>'
     ).encode()
+
+
+def is_training_only(packet: bytes) -> bool:
+    """Returns whether an XMP packet, damaged or cut as it may be, has the terms of use of a generated product."""
+    return TRAINING_ONLY.encode() in packet[:_MOST_XMP].replace(b"\0", b"")
 
 
 def source_type_in_xmp(packet: bytes) -> SourceType | None:

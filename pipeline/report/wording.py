@@ -48,6 +48,7 @@ REJECT_TEXT = {
     "not_found": "The URI names nothing",
     "segmentation_failed": "The model failed on this photo alone",
     "write_failed": "A file could not be stored or did not verify",
+    "training_only": "No photo, but a product generated for training",
     "internal": "An error of Packshot's own; please report it",
 }
 STRATUM_TEXT = {

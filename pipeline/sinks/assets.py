@@ -13,8 +13,11 @@ import numpy as np
 
 from pipeline.records import Asset, Encoded, Photo
 from pipeline.sinks import storage
+from transforms.privacy import is_for_training_only
 from transforms.reasons import PhotoError, RejectReason
 from transforms.stage import PhotoStage
+
+PUBLISHED = frozenset(("packshot", "cutout", "mask"))  # what shops show, or is made from it
 
 _SLUG_LENGTH = 40
 _NAME_PART = re.compile(r"[a-z0-9]+")
@@ -73,7 +76,7 @@ def write_assets(photo: Photo, output: str, fingerprint: str, model_sha256: str)
         uri = asset_name(photo.id, photo.source_sha256, fingerprint, model_sha256, encoded.kind, encoded.extension)
         if uri in assets:
             raise ValueError(f"photo {photo.id!r} has two assets of kind {encoded.kind!r}; a kind comes once")
-        assets[uri] = _write_asset(output, uri, encoded)
+        assets[uri] = store_asset(output, uri, encoded)
     return _without_pixels(photo).replace(encoded=(), assets=tuple(assets.values()))
 
 
@@ -92,9 +95,23 @@ class WriteAssets(beam.PTransform):
         return photos | PhotoStage("write", self._write)
 
 
-def _write_asset(output: str, uri: str, encoded: Encoded) -> Asset:
+def store_asset(output: str, uri: str, encoded: Encoded) -> Asset:
+    """Stores one file.
+
+    Args:
+      output: the output folder.
+      uri: where below it.
+      encoded: the file's bytes.
+
+    Raises:
+      PhotoError: ``write_failed``, when it could not be stored or did not verify; or when it is to be published, and
+        says of itself that it was generated for training only. The file is asked, not whoever made it.
+    """
     if not encoded.content:
         raise PhotoError(RejectReason.WRITE_FAILED, f"the encoded {encoded.kind} holds no bytes")
+    if encoded.kind in PUBLISHED and is_for_training_only(encoded.content):
+        detail = f"a picture that was generated for training only must not become a {encoded.kind}"
+        raise PhotoError(RejectReason.WRITE_FAILED, detail)
     try:
         path = storage.join(output, uri)
         stored = storage.write_bytes(path, encoded.content, media_type=encoded.media_type)

@@ -12,6 +12,7 @@ from typing import Any
 
 import apache_beam as beam
 
+from pipeline.augmentation.counts import SampleCount
 from pipeline.ledger import Ledger, describe_run
 from pipeline.sinks import storage
 from pipeline.sinks.journal import clear_journal
@@ -102,8 +103,8 @@ def commit_run(
 class Commit(beam.PTransform):
     """Commits the run once all shards of all tables are written; see ``commit_run``.
 
-    Applied to ``(summaries, timings)``: the ``ShardSummary`` of every shard of all tables, and the
-    ``milliseconds`` of every photo worked on (dicts by stage).
+    Applied to ``(summaries, timings)``: the ``ShardSummary`` of every shard of all tables and perhaps ``SampleCount``,
+    and the ``milliseconds`` of every photo worked on (dicts by stage).
 
     Args:
       output: the output folder.
@@ -115,6 +116,7 @@ class Commit(beam.PTransform):
       config, model, versions: for run.json.
       write_report: writes the report; must be picklable.
       marker: as in ``commit_run``.
+      augmented: whether samples were asked for; their counts are then among the summaries.
 
     Returns (of ``expand``):
       One element, the committed ``Ledger``.
@@ -134,9 +136,10 @@ class Commit(beam.PTransform):
         versions: Mapping[str, str],
         write_report: WriteReport | None = None,
         marker: str | None = None,
+        augmented: bool = False,
     ):
         super().__init__()
-        self._ledger_of = functools.partial(Ledger.of_tables, read, removed)
+        self._ledger_of = functools.partial(Ledger.of_tables, read, removed, augmented=augmented)
         self._describe = functools.partial(
             describe_run, started=started, config=config, model=model, versions=versions, previous_run=expected_latest
         )
@@ -151,7 +154,7 @@ class Commit(beam.PTransform):
         commit = beam.Map(self._commit_tables, beam.pvalue.AsSingleton(sums))
         return gathered | "CommitRun" >> commit  # Ledger
 
-    def _commit_tables(self, summaries: list[ShardSummary], stages: StageSums) -> Ledger:
+    def _commit_tables(self, summaries: list[ShardSummary | SampleCount], stages: StageSums) -> Ledger:
         ledger = self._ledger_of(summaries)
         ended = datetime.datetime.now(datetime.UTC)
         self._commit(ledger, self._describe(ledger, ended=ended, stages=stages, host=socket.gethostname()))

@@ -14,8 +14,9 @@ import pyarrow.parquet as pq
 
 from pipeline.sinks import storage
 
-Table = Literal["catalogue", "rejections", "near_duplicates", "removed"]
+Table = Literal["catalogue", "rejections", "near_duplicates", "removed", "augmented"]
 TABLES: tuple[Table, ...] = get_args(Table)
+OPTIONAL_TABLES: frozenset[Table] = frozenset({"augmented"})  # not of every run
 Row = Mapping[str, Any]
 
 _ROW_GROUP = 10_000  # rows; fixed, because it shows in the bytes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 from collections.abc import Iterable, Sequence
 
@@ -9,6 +10,7 @@ import apache_beam as beam
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.augmentation.counts import OutcomeCounts, outcome
 from pipeline.sinks import storage
 from pipeline.sinks.carried import CarriedRows, carried_tables
 from pipeline.sinks.packing import PackedRows, unpacked
@@ -32,6 +34,7 @@ class ShardSummary:
       reasons: rows by reason (rejections).
       assets_written: assets of the rows that this run worked on (catalogue).
       sha256: of the file's bytes.
+      samples: rows by kind, category and outcome (augmented); see ``pipeline.augmentation.counts``.
     """
 
     table: Table
@@ -43,6 +46,7 @@ class ShardSummary:
     reasons: dict[str, int]
     assets_written: int
     sha256: str
+    samples: OutcomeCounts = dataclasses.field(default_factory=dict)
 
 
 class WriteTable(beam.PTransform):
@@ -126,6 +130,7 @@ class _WriteShard(beam.DoFn):
             reasons=_counts(table, "reason"),
             assets_written=_assets_written(table),
             sha256=stored.sha256,
+            samples=_outcomes(table) if self._table == "augmented" else {},
         )
 
     def _check_unique(self, table: pa.Table) -> None:
@@ -150,6 +155,15 @@ def _counts(table: pa.Table, column: str) -> dict[str, int]:
     if column not in table.column_names:
         return {}
     return {entry["values"]: entry["counts"] for entry in pc.value_counts(table.column(column)).to_pylist()}
+
+
+def _outcomes(table: pa.Table) -> dict[tuple[str, str, str], int]:
+    told = table.select(["kind", "category", "status", "refused_reason", "final"])
+    found: collections.Counter[tuple[str, str, str]] = collections.Counter()
+    for row in told.group_by(told.column_names).aggregate([([], "count_all")]).to_pylist():
+        what = outcome(row["status"], row["refused_reason"], row["final"])
+        found[row["kind"], row["category"] or "", what] += row["count_all"]
+    return dict(found)
 
 
 def _assets_written(table: pa.Table) -> int:

@@ -7,6 +7,7 @@ import dataclasses
 import itertools
 import posixpath
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pyarrow as pa
 
@@ -14,6 +15,7 @@ from pipeline.sources.filesystem import FoundFile, find_files, open_file
 from pipeline.sources.items import SourceError, SourceOptions, WorkItem
 from pipeline.sources.names import id_of_name
 from pipeline.sources.parquet import (
+    column_values,
     id_values,
     is_bytes,
     is_picture_struct,
@@ -71,6 +73,23 @@ class Source:
             for start in range(0, len(self.files), _OPEN_AT_ONCE):
                 files = self.files[start : start + _OPEN_AT_ONCE]
                 yield from itertools.chain.from_iterable(pool.map(self._parquet_items, files))
+
+    def values(self, column: str) -> Iterator[Any]:
+        """Yields what a column of a Parquet input says of every photo; nothing for image files.
+
+        Raises:
+          SourceError: a file cannot be read.
+        """
+        if not self.is_parquet:
+            return
+        for file in self.files:
+            try:
+                with open_parquet(file.uri) as parquet:
+                    for group in range(parquet.num_row_groups):
+                        for batch in iter_rows(parquet, group, [column], _IDS_A_BATCH):
+                            yield from column_values(batch.column(column))
+            except (OSError, ValueError, pa.ArrowException) as error:
+                raise _unreadable(file.uri, error) from error
 
     def _parquet_items(self, file: FoundFile) -> list[WorkItem]:
         items, first_row = [], 0
