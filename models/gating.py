@@ -10,58 +10,13 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import io
-from typing import Protocol
 
 import numpy as np
 
+from models.gate_facts import Classifier, GateFacts, Generator, nearest_distances, seen_by
+
 BATCH = 64  # pictures; always so many at once, so that a picture does not depend on what else is made
 REASONS = ("low_score", "other_category", "memorised", "off_manifold", "generation_failed")
-_FORMAT = 1
-
-
-class Generator(Protocol):
-    """A trained, conditional generator with its discriminator.
-
-    Attributes:
-      name, sha256: of its weights.
-      size: side of its pictures.
-      category_names, colour_names: what it can be asked for.
-    """
-
-    name: str
-    sha256: str
-    size: int
-    category_names: tuple[str, ...]
-    colour_names: tuple[str, ...]
-
-    def sample(self, seeds: np.ndarray, categories: np.ndarray, colours: np.ndarray) -> np.ndarray:
-        """Returns uint8 (n, size, size, 3) of seeds, uint64 (n,), and positions in the names, int32 (n,)."""
-        ...
-
-    def score(self, images: np.ndarray, categories: np.ndarray, colours: np.ndarray) -> np.ndarray:
-        """Returns the discriminator's scores, float32 (n,); higher is more like a photo."""
-        ...
-
-
-class Classifier(Protocol):
-    """A trained classifier of categories.
-
-    Attributes:
-      sha256: of its weights.
-      category_names: its classes.
-    """
-
-    sha256: str
-    category_names: tuple[str, ...]
-
-    def probabilities(self, images: np.ndarray) -> np.ndarray:
-        """Returns float32 (n, classes) of uint8 (n, 64, 64, 3)."""
-        ...
-
-    def features(self, images: np.ndarray) -> np.ndarray:
-        """Returns float32 (n, d) of uint8 (n, 64, 64, 3)."""
-        ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +26,7 @@ class GateSettings:
     Attributes:
       file: what it knows of real pictures; empty for the one beside the generator.
       classifier: by name or path; empty for the one that comes with Packshot.
-      off: let every picture pass.
+      open: let every picture pass.
       score_quantile: share of the generator's own pictures that the discriminator likes least and that are refused.
       class_probability: what the classifier must give the category that was asked for, at least.
       nearest_quantile: of the distances of unseen real pictures to the nearest training picture: nearer is memorised.
@@ -81,7 +36,7 @@ class GateSettings:
 
     file: str = ""
     classifier: str = ""
-    off: bool = False
+    open: bool = False
     score_quantile: float = 0.05
     class_probability: float = 0.5
     nearest_quantile: float = 0.01
@@ -99,78 +54,6 @@ class GateSettings:
             )
         if not 1 <= self.max_draws <= 64:
             raise ValueError(f"max_draws={self.max_draws!r} must be from 1 to 64")
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class GateFacts:
-    """What a gate knows of real pictures and of the generator's own.
-
-    Attributes:
-      generator_sha256, classifier_sha256: whose scores and features these are.
-      category_names: of the generator.
-      colour_shares: float32 (categories, colours): how often a colour is that of a real product of a category.
-      features: float32 (m, d), of the real pictures that the generator learnt from.
-      distances: float32 (k,), sorted: from unseen real pictures to the nearest of ``features``.
-      scores: float32 (s,), sorted: the discriminator's, of the generator's own pictures.
-    """
-
-    generator_sha256: str
-    classifier_sha256: str
-    category_names: tuple[str, ...]
-    colour_shares: np.ndarray
-    features: np.ndarray
-    distances: np.ndarray
-    scores: np.ndarray
-
-    def to_bytes(self) -> bytes:
-        """Returns the facts as a file: a NumPy archive without pickles, features in half precision."""
-        stream = io.BytesIO()
-        np.savez_compressed(
-            stream,
-            format=np.int32(_FORMAT),
-            generator_sha256=np.array(self.generator_sha256),
-            classifier_sha256=np.array(self.classifier_sha256),
-            category_names=np.array(self.category_names),
-            colour_shares=self.colour_shares.astype(np.float32),
-            features=self.features.astype(np.float16),
-            distances=self.distances.astype(np.float32),
-            scores=self.scores.astype(np.float32),
-        )
-        return stream.getvalue()
-
-    @classmethod
-    def from_bytes(cls, content: bytes) -> GateFacts:
-        """Reads a file of facts.
-
-        Raises:
-          ValueError: it is none.
-        """
-        try:
-            with np.load(io.BytesIO(content), allow_pickle=False) as stored:
-                if int(stored["format"]) != _FORMAT:
-                    raise ValueError(f"its format is {int(stored['format'])}, and {_FORMAT} is known")
-                return cls(
-                    str(stored["generator_sha256"]),
-                    str(stored["classifier_sha256"]),
-                    tuple(str(name) for name in stored["category_names"]),
-                    stored["colour_shares"],
-                    stored["features"].astype(np.float32),
-                    stored["distances"],
-                    stored["scores"],
-                )
-        except (OSError, KeyError, ValueError) as error:
-            raise ValueError(f"this is no gate file: {' '.join(str(error).split())}") from error
-
-
-def nearest_distances(features: np.ndarray, real: np.ndarray) -> np.ndarray:
-    """Returns the Euclidean distance of each feature vector, (n, d), to the nearest real one, (m, d): float32 (n,)."""
-    found = np.empty(len(features), np.float32)
-    lengths = np.square(real, dtype=np.float64).sum(axis=1)
-    for start in range(0, len(features), 512):
-        part = features[start : start + 512].astype(np.float64)
-        squares = np.square(part).sum(axis=1)[:, None] + lengths - 2 * part @ real.T.astype(np.float64)
-        found[start : start + 512] = np.sqrt(np.maximum(squares.min(axis=1), 0))
-    return found
 
 
 @dataclasses.dataclass(frozen=True)
@@ -212,8 +95,8 @@ class Gate:
 
     Args:
       settings: how strict it is.
-      facts: of the generator; None with ``settings.off``.
-      classifier: None with ``settings.off``.
+      facts: of the generator; None with ``settings.open``.
+      classifier: None with ``settings.open``.
 
     Raises:
       ValueError: the facts are of another classifier.
@@ -221,7 +104,7 @@ class Gate:
 
     def __init__(self, settings: GateSettings, facts: GateFacts | None, classifier: Classifier | None):
         self._settings, self._facts, self._classifier = settings, facts, classifier
-        if settings.off:
+        if settings.open:
             return
         assert facts is not None and classifier is not None
         if facts.classifier_sha256 != classifier.sha256:
@@ -231,7 +114,7 @@ class Gate:
             )
         quantile = np.quantile(facts.distances, [settings.nearest_quantile, settings.furthest_quantile])
         self._nearest, self._furthest = float(quantile[0]), float(quantile[1])
-        self._least_score = float(np.quantile(facts.scores, settings.score_quantile))
+        self._least_score = float(np.quantile(facts.scores, settings.score_quantile)) if len(facts.scores) else 0.0
 
     def judge(
         self, images: np.ndarray, categories: np.ndarray, colours: np.ndarray, generator: Generator
@@ -243,23 +126,26 @@ class Gate:
           categories, colours: int32 (n,), what was asked for.
           generator: that made them.
         """
-        if self._settings.off:
+        if self._settings.open:
             return [(None, Scores())] * len(images)
         assert self._facts is not None and self._classifier is not None
-        scores = generator.score(images, categories, colours)
+        scores: list[float | None] = [None] * len(images)
+        if len(self._facts.scores):
+            scores = generator.score(images, categories, colours).tolist()
         names = self._classifier.category_names
         classes = np.array([names.index(generator.category_names[category]) for category in categories.tolist()])
-        probabilities = self._classifier.probabilities(images)[np.arange(len(images)), classes]
-        nearest = nearest_distances(self._classifier.features(images), self._facts.features)
+        features, probabilities = self._classifier.features_and_probabilities(seen_by(self._classifier, images))
+        probabilities = probabilities[np.arange(len(images)), classes]
+        nearest = nearest_distances(features, self._facts.features)
         verdicts = []
-        for score, probability, distance in zip(scores.tolist(), probabilities.tolist(), nearest.tolist(), strict=True):
+        for score, probability, distance in zip(scores, probabilities.tolist(), nearest.tolist(), strict=True):
             verdicts.append((self._reason(score, probability, distance), Scores(score, probability, distance)))
         return verdicts
 
-    def _reason(self, score: float, probability: float, distance: float) -> str | None:
+    def _reason(self, score: float | None, probability: float, distance: float) -> str | None:
         if distance < self._nearest:  # first: what is a copy must be known as one
             return "memorised"
-        if score < self._least_score:
+        if score is not None and score < self._least_score:
             return "low_score"
         if probability < self._settings.class_probability:
             return "other_category"

@@ -26,6 +26,7 @@ def _parser() -> argparse.ArgumentParser:
     from pipeline.exporting import add_export_arguments
     from pipeline.gan_commands import add_gan_arguments
     from pipeline.generation_commands import add_classifier_arguments, add_gain_arguments, add_generation_arguments
+    from pipeline.gate_commands import add_gate_file_arguments
     from pipeline.near_duplicate_commands import add_near_duplicate_arguments
     from pipeline.options import add_run_arguments
     from pipeline.prune_command import add_prune_arguments
@@ -110,6 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     add_superres_training_arguments(models.add_parser("superres", help="the super-resolution", allow_abbrev=False))
 
     add_vae_training_arguments(models.add_parser("vae", help="the autoencoder", allow_abbrev=False))
+    add_gate_file_arguments(models.add_parser("gate", help="what judges generated products", allow_abbrev=False))
 
     evaluate = commands.add_parser("evaluate", help="measure a model", allow_abbrev=False)
     subjects = evaluate.add_subparsers(dest="subject", required=True, metavar="SUBJECT", parser_class=_Parser)
@@ -384,6 +386,11 @@ def _ledger_lines(run: dict[str, Any]) -> str:
     ]
     if resumed := run.get("resumed"):
         lines.append(f"          {resumed:,} of them finished before by a run that did not end")
+    if made := run.get("augmented"):
+        lines.append(
+            f"samples   {made['asked']:,} asked = {made['accepted']:,} accepted + {made['missing']:,} missing; "
+            f"{made['carried']:,} of them carried over, {sum(made['refused'].values()):,} pictures refused"
+        )
     if reasons := run.get("rejections"):
         lines.append("rejected  " + ", ".join(f"{count:,} {reason}" for reason, count in reasons.items()))
     lines.append(f"speed     {run['seconds']:.1f} s, {run['images_per_second']:.1f} images/s")

@@ -22,6 +22,7 @@ from pipeline.augmentation.asking import (
     tally,
 )
 from pipeline.augmentation.counts import SampleCount
+from pipeline.augmentation.examples import WriteExamples
 from pipeline.augmentation.generating import GenerateProducts
 from pipeline.augmentation.generators import gated_loader
 from pipeline.augmentation.making import MakeSamples
@@ -144,6 +145,9 @@ class AugmentCatalogue(beam.PTransform):
             | "SumTallies" >> beam.CombinePerKey(sum)
             | "CountSamples" >> beam.Map(_sample_count)
         )
+        if augmentation.plan.tfrecord:
+            examples = table | "WriteExamples" >> WriteExamples(places.output, places.run)  # SampleCount
+            counts = (counts, examples) | "GatherCounts" >> beam.Flatten()
         return table, counts
 
     def _maker(self) -> MakeSamples:

@@ -8,7 +8,9 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
-from models.gating import Classifier, Gate, GatedGenerator, GateFacts, GateSettings, Generator
+import models
+from models.gate_facts import Classifier, GateFacts, Generator
+from models.gating import Gate, GatedGenerator, GateSettings
 from models.handlers import files
 from pipeline.augmentation.plan import AugmentationPlan
 
@@ -18,7 +20,7 @@ class GeneratorFacts:
     """What must be known of a generator before a job starts; see ``models.gating.Generator``.
 
     Attributes:
-      gate_sha256: of the gate's file; empty where the gate is off.
+      gate_sha256: of the gate's file; empty where the gate is open.
     """
 
     name: str
@@ -35,7 +37,7 @@ def generator_facts(plan: AugmentationPlan, load: Callable[[str], Generator]) ->
       ValueError: there is no such generator, or no gate file for it.
     """
     generator = load(plan.generator)
-    gate = "" if plan.gate.off else hashlib.sha256(_gate_content(plan)).hexdigest()
+    gate = "" if plan.gate.open else hashlib.sha256(_gate_content(plan)).hexdigest()
     return GeneratorFacts(generator.name, generator.sha256, generator.size, tuple(generator.category_names), gate)
 
 
@@ -43,14 +45,14 @@ def load_generator(name_or_path: str) -> Generator:
     """Loads a generator of ``models.gan`` by name or path."""
     from models.gan.sampling import Sampler
 
-    return Sampler.load(name_or_path)
+    return Sampler.load(generator_path(name_or_path))
 
 
 def load_classifier(name_or_path: str) -> Classifier:
     """Loads the catalogue's classifier by name or path, by default the one that comes with Packshot."""
-    from models.classifier.classify import Classifier
+    from models.classifier import classifier
 
-    return Classifier.load(name_or_path or "catalogue-classifier")
+    return classifier.Classifier.load(name_or_path) if name_or_path else classifier.Classifier.load()
 
 
 def load_gated(
@@ -80,7 +82,7 @@ def load_gated(
             f"generator {generator!r} has sha256 {made.sha256} here and {sha256} where the job was started; the same "
             "Packshot and the same generator must be installed on every worker"
         )
-    if settings.off:
+    if settings.open:
         return GatedGenerator(made, Gate(settings, None, None), None)
     facts = read_gate(gate_file)
     if facts.generator_sha256 != sha256:
@@ -95,12 +97,16 @@ def gated_loader(plan: AugmentationPlan, generator: GeneratorFacts) -> Callable[
 
 def gate_path(plan: AugmentationPlan) -> str:
     """Returns where the gate's file lies: as the plan says, or beside the generator."""
-    if plan.gate.off or plan.gate.file:
+    if plan.gate.open or plan.gate.file:
         return plan.gate.file
-    from models.gan.sampling import weights_path
+    return str(Path(generator_path(plan.generator)).with_suffix(".gate.npz"))
 
-    path = Path(weights_path(plan.generator))
-    return str(path.with_name(f"{path.name.split('.')[0]}.gate.npz"))
+
+def generator_path(name_or_path: str) -> str:
+    """Returns the file of a generator that comes with Packshot, by name, or the path as it is."""
+    if Path(name_or_path).suffix:
+        return name_or_path
+    return str(Path(models.__file__).parent / "gan" / "weights" / f"{name_or_path}.keras")
 
 
 def read_gate(path: str) -> GateFacts:
@@ -122,5 +128,5 @@ def _gate_content(plan: AugmentationPlan) -> bytes:
     except Exception as error:  # storage clients each have their own
         raise ValueError(
             f"there is no gate file {path!r} for generator {plan.generator!r}; make one with packshot train gate, name "
-            "it as gate.file, or let every picture pass with gate.off: true"
+            "it as gate.file, or let every picture pass with gate.open: true"
         ) from error

@@ -141,9 +141,8 @@ def read_plan(path: str) -> AugmentationPlan:
     """
     settings, folder = read_settings(path, _RECIPES)
     settings = {**settings, **_paths(settings, folder)}
-    for name in ("variants",):
-        if isinstance(settings.get(name), dict):
-            settings[name] = _spelt_out(settings[name])
+    if isinstance(settings.get("variants"), dict):
+        settings["variants"] = _spelt_out(settings["variants"])
     try:
         return build(AugmentationPlan, settings)
     except ValueError as error:
@@ -168,9 +167,7 @@ def read_enabled(path: str) -> frozenset[str]:
         content = json.loads(text) if path.endswith(".json") else yaml.safe_load(text)
     except OSError as error:
         raise ValueError(f"enabled_categories={path!r} cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise ValueError(f"enabled_categories={path!r} is no YAML: {' '.join(str(error).split())}") from error
-    except yaml.YAMLError as error:
+    except (ValueError, yaml.YAMLError) as error:
         raise ValueError(f"enabled_categories={path!r} is no YAML: {' '.join(str(error).split())}") from error
     found = content.get("categories", content) if isinstance(content, Mapping) else None
     if not isinstance(found, Mapping) or not all(_is_judged(value) for value in found.values()):
@@ -178,11 +175,13 @@ def read_enabled(path: str) -> frozenset[str]:
             f"enabled_categories={path!r} must be a mapping {{category: {{difference, low, high, enabled}}}}, as "
             "packshot evaluate augmentation writes it"
         )
-    return frozenset(str(name) for name, value in found.items() if value["enabled"] and value["low"] > 0)
+    return frozenset(str(name) for name, value in found.items() if value["enabled"] and (value["low"] or 0) > 0)
 
 
 def _is_judged(value: Any) -> bool:
-    return isinstance(value, Mapping) and isinstance(value.get("low"), int | float) and "enabled" in value
+    if not isinstance(value, Mapping) or not {"low", "enabled"} <= value.keys():
+        return False
+    return value["low"] is None or isinstance(value["low"], int | float)
 
 
 def _paths(settings: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -194,7 +193,7 @@ def _paths(settings: dict[str, Any], folder: Path) -> dict[str, Any]:
             return value
         return str(folder / value)
 
-    changed = {name: found(settings[name]) for name in ("generator",) if name in settings}
+    changed = {"generator": found(settings["generator"])} if "generator" in settings else {}
     if "enabled_categories" in settings:
         changed["enabled_categories"] = found(settings["enabled_categories"], always=True)
     gate = settings.get("gate")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import collections
 import dataclasses
 import hashlib
+import importlib.util
 import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from models.gating import Generator
+from models.gate_facts import Generator
 from pipeline.augmentation.generators import GeneratorFacts, generator_facts, load_generator
 from pipeline.augmentation.plan import AugmentationPlan, read_enabled, read_plan
 from pipeline.config import RunConfig
@@ -99,6 +100,11 @@ def prepare(
         raise ValueError(
             f"augmentation plan {config.augment!r} makes samples of photos with their masks, but --outputs="
             f"{','.join(config.outputs)!r} has neither mask nor cutout; add mask"
+        )
+    if plan.tfrecord and importlib.util.find_spec("tensorflow_datasets") is None:
+        raise ValueError(
+            f"augmentation plan {config.augment!r} wants tfrecord, but tensorflow-datasets is not installed; install "
+            "packshot[train], or leave tfrecord away"
         )
     column = plan.balance.column if plan.balance else config.category_column
     if plan.balance and column not in config.attribute_columns:
