@@ -106,7 +106,7 @@ class AugmentCatalogue(beam.PTransform):
         asked = (of_photos, of_categories.slots) | "GatherAsked" >> beam.Flatten()  # PhotoSamples or Slot
         before = (
             summaries.pipeline
-            | "ListBefore" >> beam.Create(augmentation.previous)  # part of the last run's table
+            | "ListBefore" >> beam.Create(augmentation.previous, reshuffle=False)  # part of the last run's table
             | "ReadBefore" >> beam.FlatMap(lambda part, output: read_before(output, part), places.output)
         )  # (folder, Before)
         settled = (

@@ -52,7 +52,9 @@ def test_a_picture_does_not_depend_on_what_else_is_drawn():
     together = gated().draw(wanted)
     for index in (0, 5, BATCH + 8):
         (alone,) = gated().draw([wanted[index]])
-        assert [(d.seed, d.refused, d.colour) for d in alone] == [(d.seed, d.refused, d.colour) for d in together[index]]
+        assert [(d.seed, d.refused, d.colour) for d in alone] == [
+            (d.seed, d.refused, d.colour) for d in together[index]
+        ]
         assert all(np.array_equal(a.image, b.image) for a, b in zip(alone, together[index], strict=True))
 
 
@@ -67,7 +69,9 @@ def test_colours_are_those_of_real_products():
 
 
 def test_an_open_gate_lets_everything_pass():
-    ((draw,),) = GatedGenerator(FakeGenerator(), Gate(GateSettings(open=True), None, None), None).draw([("hat", (100,))])
+    ((draw,),) = GatedGenerator(FakeGenerator(), Gate(GateSettings(open=True), None, None), None).draw(
+        [("hat", (100,))]
+    )
     assert draw.refused is None and draw.scores.nearest is None
 
 

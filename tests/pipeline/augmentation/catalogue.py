@@ -105,7 +105,7 @@ def augment(folder, summary, augmentation, run=FIRST, load=load_gated, runner=No
         summaries = pipeline | "Catalogue" >> beam.Create([summary], reshuffle=False)
         table, counts = summaries | AugmentCatalogue(places, augmentation, load)
         gathered = (table, counts) | beam.Flatten() | beam.combiners.ToList()
-        _ = gathered | "Tell" >> beam.Map(lambda found, path: open(path, "w").write(repr(found)), str(told))
+        _ = gathered | "Tell" >> beam.Map(lambda found: told.write_text(repr(found)))
     found = eval(told.read_text(), {"SampleCount": SampleCount, "ShardSummary": ShardSummary})
     shards = (part.samples for part in found if isinstance(part, ShardSummary))
     return Augmented(folder, run, SampleLedger.of(shards, (c for c in found if isinstance(c, SampleCount))))
