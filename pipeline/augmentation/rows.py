@@ -15,6 +15,8 @@ from pipeline.provenance import seal
 from pipeline.records import AUGMENTED_SCHEMA, Asset, Encoded
 from pipeline.sinks.assets import store_asset
 from transforms.encode import encode_mask, encode_picture
+from transforms.privacy import is_for_training_only
+from transforms.reasons import PhotoError, RejectReason
 from transforms.source_type import SourceType, source_type_packet
 
 TRAINING, TRAINING_ONLY = "training", "training_only"
@@ -71,7 +73,11 @@ def store(
 
     def stored(content: bytes, media_type: str, uri: str) -> Asset:
         encoded = Encoded("augmented", content, width, height, media_type, uri.rpartition(".")[2], str(source_type))
-        return store_asset(output, uri, seal(encoded, origin, credentials))
+        sealed = seal(encoded, origin, credentials)
+        if is_for_training_only(sealed.content) is not training_only:
+            detail = f"the file of {sample.id} does not say rightly whether it is for training only"
+            raise PhotoError(RejectReason.WRITE_FAILED, detail)
+        return store_asset(output, uri, sealed)
 
     picture = stored(
         encode_picture(image, picture_format, packet), f"image/{picture_format}", sample.uri(extension, refused=refused)

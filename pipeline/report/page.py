@@ -16,6 +16,7 @@ from pipeline.report import sections, selection
 from pipeline.report.alike import near_duplicates
 from pipeline.report.changes import compare
 from pipeline.report.columns import read_catalogue, read_rejections, read_removed, read_rows
+from pipeline.report.samples import training_samples
 from pipeline.report.thumbnails import LARGEST_SIDE, LEVELS, Thumbnail
 from pipeline.report.tiles import ReadBytes, ReadSource, Tile, encode_tiles, read_tiles
 from pipeline.report.wording import visible
@@ -53,6 +54,7 @@ def build_report(
       previous_run: the run to compare with.
       sample: photos shown, ``MOST_TILES`` at most.
     """
+    read_stored = read_asset or (lambda uri: storage.read_bytes(storage.join(output, uri)))
     columns = read_catalogue(output, run)
     picks = selection.select(columns, min(sample, MOST_TILES))
     removed_count, removed = read_removed(output, run, min(MOST_REMOVED, sample))
@@ -60,7 +62,7 @@ def build_report(
         [*picks, *(selection.Pick(index, selection.REMOVED) for index in range(len(removed)))],
         [*read_rows(columns, [pick.index for pick in picks]), *removed],
         read_source=read_source or (lambda row: None),
-        read_asset=read_asset or (lambda uri: storage.read_bytes(storage.join(output, uri))),
+        read_asset=read_stored,
     )
     rejections = read_rejections(output, run)
     changes = compare(output, run, run_json, previous_run) if previous_run else None
@@ -73,6 +75,7 @@ def build_report(
         stages=sections.stages(run_json),
         provenance=sections.provenance(run_json),
         alike=alike,
+        samples=training_samples(output, run, run_json, read_stored),
     )
     while True:
         unfilled = [[_UNFILLED if picture.image else None for picture in tile.pictures] for tile in tiles]

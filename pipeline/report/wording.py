@@ -64,6 +64,22 @@ STRATUM_TEXT = {
     selection.CATEGORY: ("By {category}", "One of each value in turn."),
     selection.RANDOM: ("At random", "Drawn by content hash: the same photos every time."),
 }
+SAMPLE_TEXT = {
+    "variant": ("Variants", "Photos varied by classical operations."),
+    "backdrop": ("Backdrops", "Real products, their pixels unchanged, on generated grounds."),
+    "product": ("Generated products", "Made by a network, for training only: none of them is a photo of anything."),
+    "refused": ("Refused", "Generated products that did not pass the gate; they are in no dataset."),
+}
+SAMPLE_REFUSED_TEXT = {
+    **REJECT_TEXT,
+    "low_score": "The discriminator likes it least of the generator's own",
+    "other_category": "The classifier does not see the category that was asked for",
+    "memorised": "Nearer to a training photo than unseen photos are",
+    "off_manifold": "Further from every training photo than photos are",
+    "generation_failed": "The generator failed",
+    "not_enabled": "No gain was proved for these categories, so none were generated",
+    "unknown_to_generator": "The generator does not know these categories",
+}
 PICTURE_TEXT = {"source": "Before", "mask": "Mask", "packshot": "After", "cutout": "Cut-out"}
 MOVE_TEXT = {
     ("ready", "review"): "Ready before, now to review",

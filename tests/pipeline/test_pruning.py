@@ -20,7 +20,7 @@ from pipeline.hashing import hashes
 from pipeline.keeping import PrunePlan, PruneRefused, Verdict, committed_runs, plan_prune
 from pipeline.markers import Marker, OutputBusy, run_marker
 from pipeline.pruning import prune, prune_after_run, show
-from pipeline.records import Asset, Photo, catalogue_row, catalogue_schema
+from pipeline.records import AUGMENTED_SCHEMA, Asset, Photo, catalogue_row, catalogue_schema
 from pipeline.samples import render_samples
 from pipeline.sinks import storage
 from pipeline.sinks.assets import asset_name
@@ -64,6 +64,28 @@ def _store_run(place, number, assets, previous=None, described=True):
         text = json.dumps({"previous_run": None if previous is None else _run(previous)})
         _write(place, f"runs/{_run(number)}/run.json", text.encode())
         _write(place, f"runs/{_run(number)}/report.html", b"<p>")
+
+
+def _store_samples(place, number, samples):
+    """Gives a stored run a table of samples, with the file and the mask of each."""
+    rows = []
+    for sample in samples:
+        digest = f"{sample:020x}"
+        uri, mask = (f"assets/augmented/00/variant{name}-{digest}.png" for name in ("", "-mask"))
+        empty = dict.fromkeys(AUGMENTED_SCHEMA.names)
+        texts = dict.fromkeys(("generator", "purpose", "digital_source_type", "status", "config_fingerprint"), "x")
+        rows.append({
+            **empty, **texts, "id": f"variant-{digest}", "kind": "variant", "parents": [], "seed": 1, "operations": [],
+            "final": True, "uri": uri, "bytes": 3, "mask_uri": mask, "mask_bytes": 3,
+        })  # fmt: skip
+        for name in (uri, mask):
+            _write(place, name, b"abc")
+    _write(
+        place, f"augmented/{_run(number)}/part-00000-of-00001.parquet", encode_table(to_arrow(rows, AUGMENTED_SCHEMA))
+    )
+    path = pathlib.Path(place, "runs", _run(number), "run.json")
+    path.write_text(json.dumps({**json.loads(path.read_text()), "augmented": {}}))
+    _write(place, f"runs/{_run(number)}/tfds/packshot_augmented/1.0.0/features.json", b"{}")
 
 
 def _store(place, runs):
@@ -487,3 +509,29 @@ def test_wrong_usage_is_one_line(flags, says, tmp_path, capsys):
     error = capsys.readouterr().err
     assert says in error and error.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("way", ["sweep", "retire"])
+def test_samples_stay_as_long_as_a_kept_run_names_them(tmp_path, way):
+    _store(str(tmp_path), [[1], [1], [1]])
+    for number, samples in enumerate([(1, 2), (2, 3), (3, 4)]):
+        _store_samples(str(tmp_path), number, samples)
+    if way == "sweep":
+        prune(str(tmp_path), keep_runs=2, min_age=_DAY)
+    else:
+        assert prune_after_run(str(tmp_path), 2) is not None
+    left = {name for name in _names(str(tmp_path)) if name.startswith("assets/augmented")}
+    assert left == {
+        f"assets/augmented/00/variant{mask}-{sample:020x}.png" for sample in (2, 3, 4) for mask in ("", "-mask")
+    }
+    assert not any(_run(0) in name for name in _names(str(tmp_path)))
+    assert f"runs/{_run(1)}/tfds/packshot_augmented/1.0.0/features.json" in _names(str(tmp_path))
+
+
+def test_nothing_is_pruned_while_a_kept_table_of_samples_is_missing(tmp_path):
+    _store(str(tmp_path), [[1], [1]])
+    for number in (0, 1):
+        _store_samples(str(tmp_path), number, (1,))
+    shutil.rmtree(tmp_path / "augmented" / _run(1))
+    with pytest.raises(PruneRefused, match="no augmented table"):
+        plan_prune(str(tmp_path), 1)

@@ -13,11 +13,12 @@ from pipeline.records import Encoded, Photo
 from tests.transforms.planting import ANY, CONTAINERS, WITH_XMP, planted
 from transforms.compose import compose_photo
 from transforms.decode import DecodeLimits, decode_photo
-from transforms.encode import encode_photo
+from transforms.encode import PICTURE_FORMATS, encode_photo, encode_picture
 from transforms.matte import matte_photo
 from transforms.normalise import normalise_photo
-from transforms.privacy import ALLOWED, ReadLabels, foreign_blocks, read_labels, read_photo_labels
+from transforms.privacy import ALLOWED, ReadLabels, foreign_blocks, is_for_training_only, read_labels, read_photo_labels
 from transforms.profile import Profile
+from transforms.reasons import PhotoError, RejectReason
 from transforms.source_type import SourceType, source_type_packet
 
 TRAINED = SourceType.TRAINED_ALGORITHMIC_MEDIA
@@ -147,3 +148,16 @@ def test_transform_reads_labels_of_photos():
     with TestPipeline("FnApiRunner") as pipeline:
         done, _ = pipeline | beam.Create([Photo("a", "a", content=content)]) | ReadLabels()
         assert_that(done, check)
+
+
+@pytest.mark.parametrize("picture_format", PICTURE_FORMATS)
+def test_a_product_generated_for_training_comes_back_as_no_photo(picture_format):
+    generated = encode_picture(np.zeros((64, 64, 3), np.uint8), picture_format,
+                               source_type_packet(TRAINED, training_only=True))  # fmt: skip
+    assert is_for_training_only(generated) and read_labels(generated) == (TRAINED, False)
+    with pytest.raises(PhotoError, match="training_only: .*generated for training only") as refused:
+        read_photo_labels(Photo("a", "a", content=generated))
+    assert refused.value.reason is RejectReason.TRAINING_ONLY
+    labelled = encode_picture(np.zeros((64, 64, 3), np.uint8), picture_format, source_type_packet(TRAINED))
+    assert not is_for_training_only(labelled)
+    assert not is_for_training_only(b"") and not is_for_training_only(generated[:40])

@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 
 from pipeline.records import Encoded, Photo
 from pipeline.sinks import storage
-from pipeline.sinks.assets import WriteAssets, asset_name, write_assets
+from pipeline.sinks.assets import PUBLISHED, WriteAssets, asset_name, store_asset, write_assets
+from transforms.encode import PICTURE_FORMATS, encode_picture
 from transforms.reasons import PhotoError
+from transforms.source_type import SourceType, source_type_packet
 
 _SHA, _CONFIG, _MODEL = "a" * 64, "b" * 64, "c" * 64
 
@@ -158,3 +160,25 @@ def test_stage_parts_photos_that_cannot_be_written(tmp_path):
         trees.append(_tree(output))
     assert len(trees[0]) == 40
     assert trees[0] == trees[1]
+
+
+@pytest.mark.parametrize("kind", sorted(PUBLISHED))
+@pytest.mark.parametrize("picture_format", PICTURE_FORMATS)
+def test_a_generated_product_is_never_published(tmp_path, kind, picture_format):
+    """The file itself is asked, so that no mistake before this one can turn a generated product into a packshot."""
+    packet = source_type_packet(SourceType.TRAINED_ALGORITHMIC_MEDIA, training_only=True)
+    content = encode_picture(np.zeros((8, 8, 3), np.uint8), picture_format, packet)
+    encoded = Encoded(kind, content, 8, 8, f"image/{picture_format}", "bin", "trainedAlgorithmicMedia")
+    with pytest.raises(PhotoError, match=f"generated for training only must not become a {kind}"):
+        write_assets(_photo(encoded=(encoded,)), str(tmp_path), _CONFIG, _MODEL)
+    assert not _tree(tmp_path)
+    stored = store_asset(str(tmp_path), "assets/augmented/00/x.bin", dataclasses.replace(encoded, kind="augmented"))
+    assert _tree(tmp_path) == {stored.uri: content}
+
+
+def test_a_packshot_of_a_photo_that_a_generator_made_is_still_published(tmp_path):
+    """What a seller sends in is the seller's matter: its label stays, and the marketplace decides."""
+    packet = source_type_packet(SourceType.TRAINED_ALGORITHMIC_MEDIA)
+    content = encode_picture(np.zeros((8, 8, 3), np.uint8), "png", packet)
+    encoded = Encoded("packshot", content, 8, 8, "image/png", "png", "trainedAlgorithmicMedia")
+    assert write_assets(_photo(encoded=(encoded,)), str(tmp_path), _CONFIG, _MODEL).assets
