@@ -25,6 +25,7 @@ setup(
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["pipeline", "pipeline.*", "transforms", "transforms.*", "models", "models.*"]),
     package_data={
+        "pipeline.augmentation": ["plans/*.yaml"],
         "pipeline.profiles": ["*.yaml"],
         "pipeline.report": ["*.css", "*.html", "*.js", "*.j2"],
         "models.classifier": ["weights/*", "configs/*.yaml"],

@@ -37,7 +37,11 @@ class Generator(Protocol):
         ...
 
     def score(self, images: np.ndarray, categories: np.ndarray, colours: np.ndarray) -> np.ndarray:
-        """Returns the discriminator's scores, float32 (n,); higher is more like a photo. A generator may lack this."""
+        """Returns the discriminator's scores, float32 (n,); higher is more like a photo.
+
+        Raises:
+          ValueError: there is no discriminator.
+        """
         ...
 
 
@@ -180,8 +184,6 @@ def _colour_shares(train: Articles, generator: Generator) -> np.ndarray:
 
 
 def _own_scores(generator: Generator, shares: np.ndarray, seed: int) -> np.ndarray:
-    if not callable(getattr(generator, "score", None)):
-        return np.zeros(0, np.float32)
     draw = np.random.default_rng(seed)
     usable = np.flatnonzero(shares.sum(axis=1) > 0)
     categories = draw.choice(usable, _OWN).astype(np.int32)
@@ -191,7 +193,10 @@ def _own_scores(generator: Generator, shares: np.ndarray, seed: int) -> np.ndarr
     for start in range(0, _OWN, _AT_ONCE):
         part = slice(start, start + _AT_ONCE)
         images = generator.sample(seeds[part], categories[part], colours[part])
-        found.append(generator.score(images, categories[part], colours[part]))
+        try:
+            found.append(generator.score(images, categories[part], colours[part]).reshape(-1))
+        except ValueError:  # there is no discriminator
+            return np.zeros(0, np.float32)
     return np.sort(np.concatenate(found))
 
 

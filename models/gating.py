@@ -131,7 +131,7 @@ class Gate:
         assert self._facts is not None and self._classifier is not None
         scores: list[float | None] = [None] * len(images)
         if len(self._facts.scores):
-            scores = generator.score(images, categories, colours).tolist()
+            scores = generator.score(images, categories, colours).reshape(-1).tolist()
         names = self._classifier.category_names
         classes = np.array([names.index(generator.category_names[category]) for category in categories.tolist()])
         features, probabilities = self._classifier.features_and_probabilities(seen_by(self._classifier, images))

@@ -97,3 +97,10 @@ def test_the_plan_says_how_many_samples_there_will_be(tmp_path):
         "not generated, unknown_to_generator: kilt",
     ]
     assert describe_augmentation(None, 7) == []
+
+
+def test_the_plan_that_comes_with_packshot_is_one():
+    shipped = read_plan("classical")
+    assert shipped.samples_a_photo == 3 and shipped.balance is None
+    with pytest.raises(ValueError, match="give a YAML file, or one of classical"):
+        read_plan("nothing")
