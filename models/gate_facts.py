@@ -18,25 +18,38 @@ _AT_ONCE = 256
 
 
 class Generator(Protocol):
-    """A trained, conditional generator with its discriminator.
+    """A trained, conditional generator with its discriminator."""
 
-    Attributes:
-      name, sha256: of its weights.
-      size: side of its pictures.
-      category_names, colour_names: what it can be asked for.
-    """
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        ...
 
-    name: str
-    sha256: str
-    size: int
-    category_names: tuple[str, ...]
-    colour_names: tuple[str, ...]
+    @property
+    def sha256(self) -> str:
+        """Of its weights."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Side of its pictures, pixels."""
+        ...
+
+    @property
+    def category_names(self) -> tuple[str, ...]:
+        """The categories that it can be asked for."""
+        ...
+
+    @property
+    def colour_names(self) -> tuple[str, ...]:
+        """The colours that it can be asked for."""
+        ...
 
     def sample(self, seeds: np.ndarray, categories: np.ndarray, colours: np.ndarray) -> np.ndarray:
         """Returns uint8 (n, size, size, 3) of seeds, uint64 (n,), and positions in the names, int32 (n,)."""
         ...
 
-    def score(self, images: np.ndarray, categories: np.ndarray, colours: np.ndarray) -> np.ndarray:
+    def score(self, pictures: np.ndarray, categories: np.ndarray, colours: np.ndarray) -> np.ndarray:
         """Returns the discriminator's scores, float32 (n,); higher is more like a photo.
 
         Raises:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow.compute as pc
@@ -18,6 +18,8 @@ BUDGET = 500_000  # characters of the thumbnails together
 
 _THUMBNAIL = (160, 55)  # longest side in pixels, WebP quality
 _COLUMNS = ["id", "kind", "category", "colour", "operations", "parents", "status", "refused_reason", "uri"]
+_LOOKED_AT = 200  # rows of a kind in a batch, to find some of different photos
+_ORIGIN = 10  # digits of an id that are the same for all samples of a photo
 _MOST_NAMES = 20
 
 
@@ -67,24 +69,31 @@ def training_samples(
     }
 
 
-def _picked(parts: list[str]) -> dict[str, list[dict[str, Any]]]:
-    """Returns the first rows of every kind in the order of ids, which are hashes; refused ones by themselves."""
+def _picked(parts: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    """Returns the first rows of every kind in the order of ids, which are hashes; refused ones by themselves.
+
+    Of several samples of one photo, or draws for one product, the first is taken.
+    """
     found: dict[str, list[dict[str, Any]]] = {key: [] for key in SAMPLE_TEXT}
+    seen: set[tuple[str, str]] = set()
     for part in parts:
         with open_table(part) as file:
             for batch in pq.ParquetFile(file).iter_batches(10_000, columns=_COLUMNS):
                 for key, rows in found.items():
-                    lacking = MOST_OF_A_KIND - len(rows)
-                    if lacking:
-                        wanted = (pc.field("uri").is_valid()) & (
-                            (pc.field("status") == "refused")
-                            if key == "refused"
-                            else (pc.field("status") == "accepted") & (pc.field("kind") == key)
-                        )
-                        rows.extend(batch.filter(wanted).slice(0, lacking).to_pylist())
+                    for row in batch.filter(_is_of(key)).slice(0, _LOOKED_AT).to_pylist():
+                        origin = (key, row["id"].rpartition("-")[2][:_ORIGIN])
+                        if len(rows) < MOST_OF_A_KIND and origin not in seen:
+                            seen.add(origin)
+                            rows.append(row)
         if all(len(rows) == MOST_OF_A_KIND for rows in found.values()):
             break
     return found
+
+
+def _is_of(key: str) -> pc.Expression:
+    if key == "refused":
+        return pc.field("uri").is_valid() & (pc.field("status") == "refused")
+    return pc.field("uri").is_valid() & (pc.field("status") == "accepted") & (pc.field("kind") == key)
 
 
 def _picture(row: Mapping[str, Any], read_asset: ReadBytes, budget: list[int]) -> dict[str, Any]:
@@ -95,9 +104,15 @@ def _picture(row: Mapping[str, Any], read_asset: ReadBytes, budget: list[int]) -
     return {
         "thumbnail": thumbnail if budget[0] >= 0 else None,
         "caption": shorten(", ".join(filter(None, (row["category"], row["colour"], made_of))), 80),
-        "detail": shorten(row["refused_reason"] or "; ".join(row["operations"]), 120),
+        "detail": shorten(row["refused_reason"] or _operations(row), 120),
         "generated": row["kind"] == "product",
     }
+
+
+def _operations(row: Mapping[str, Any]) -> str:
+    """Returns what was done to a sample; of variants without the values drawn, which the table has."""
+    done = row["operations"]
+    return ", ".join(step.partition(" ")[0] for step in done) if row["kind"] == "variant" else "; ".join(done)
 
 
 def _thumbnail(uri: str, read_asset: ReadBytes) -> Thumbnail | None:
