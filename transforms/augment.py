@@ -117,15 +117,21 @@ def vary(image: np.ndarray, alpha: np.ndarray, operations: Sequence[Operation], 
     if not 0 <= seed <= MOST_SEED:
         raise ValueError(f"seed={seed!r} must lie between 0 and 2**64 - 1")
     done = []
+    moved = np.eye(3)  # geometry that is still to be done: steps that follow one another blur the photo only once
     for place, operation in enumerate(operations):
         name, chance, strength = operation.settled()
         repeated = sum(other.name == name for other in operations[:place])
         draw = np.random.default_rng([seed, OPERATIONS.index(operation.name), repeated])
         if draw.random() >= chance:
             continue
-        image, alpha, value = _DO[name](image, alpha, strength, draw)
+        if name in _GEOMETRY:
+            matrix, value = _GEOMETRY[name](alpha.shape, strength, draw)
+            moved = matrix @ moved
+        else:
+            image, alpha, moved = *_warped(image, alpha, moved), np.eye(3)
+            image, alpha, value = _PHOTOMETRY[name](image, alpha, strength, draw)
         done.append(f"{name} {value}".rstrip())
-    return Variant(image, alpha, tuple(done))
+    return Variant(*_warped(image, alpha, moved), tuple(done))
 
 
 _Result = tuple[np.ndarray, np.ndarray, str]
@@ -135,12 +141,10 @@ def _either_way(draw: np.random.Generator, strength: float) -> float:
     return float(draw.uniform(-strength, strength))
 
 
-def _flip(image: np.ndarray, alpha: np.ndarray, _: float, __: np.random.Generator) -> _Result:
-    return cv2.flip(image, 1), cv2.flip(alpha, 1), ""
-
-
 def _warped(image: np.ndarray, alpha: np.ndarray, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Moves image and matte by a 3 x 3 matrix; what comes into the frame is mirrored."""
+    """Moves image and matte by a 3 x 3 matrix of pixels; what comes into the frame is mirrored at its edge."""
+    if np.array_equal(matrix, np.eye(3)):
+        return image, alpha
     size = alpha.shape[::-1]
     image, alpha = (
         cv2.warpPerspective(plane, matrix, size, flags=flags, borderMode=_MIRRORED)
@@ -149,41 +153,41 @@ def _warped(image: np.ndarray, alpha: np.ndarray, matrix: np.ndarray) -> tuple[n
     return image, alpha
 
 
-def _about_middle(shape: tuple[int, ...], degrees: float, zoom: float) -> np.ndarray:
+_Shape = tuple[int, ...]
+
+
+def _about_middle(shape: _Shape, degrees: float, zoom: float) -> np.ndarray:
     middle = ((shape[1] - 1) / 2, (shape[0] - 1) / 2)
     return np.vstack([cv2.getRotationMatrix2D(middle, degrees, zoom), [0, 0, 1]])
 
 
-def _rotate(image: np.ndarray, alpha: np.ndarray, strength: float, draw: np.random.Generator) -> _Result:
+def _flip(shape: _Shape, _: float, __: np.random.Generator) -> tuple[np.ndarray, str]:
+    return np.array([[-1.0, 0, shape[1] - 1], [0, 1, 0], [0, 0, 1]]), ""
+
+
+def _rotate(shape: _Shape, strength: float, draw: np.random.Generator) -> tuple[np.ndarray, str]:
     degrees = _either_way(draw, strength)
-    return *_warped(image, alpha, _about_middle(alpha.shape, degrees, 1.0)), f"{degrees:.2f}"
+    return _about_middle(shape, degrees, 1.0), f"{degrees:.2f}"
 
 
-def _scale(image: np.ndarray, alpha: np.ndarray, strength: float, draw: np.random.Generator) -> _Result:
+def _scale(shape: _Shape, strength: float, draw: np.random.Generator) -> tuple[np.ndarray, str]:
     zoom = 1 + _either_way(draw, strength)
-    return *_warped(image, alpha, _about_middle(alpha.shape, 0.0, zoom)), f"{zoom:.3f}"
+    return _about_middle(shape, 0.0, zoom), f"{zoom:.3f}"
 
 
-def _crop(image: np.ndarray, alpha: np.ndarray, strength: float, draw: np.random.Generator) -> _Result:
-    """Cuts a part of the frame's own shape out and enlarges it to the frame."""
-    height, width = alpha.shape
+def _crop(shape: _Shape, strength: float, draw: np.random.Generator) -> tuple[np.ndarray, str]:
+    """A part of the frame's own shape, enlarged to the frame."""
     kept = 1 - float(draw.uniform(0, strength))
-    rows, columns = max(1, round(kept * height)), max(1, round(kept * width))
-    top, left = (int(draw.integers(0, whole - part + 1)) for whole, part in ((height, rows), (width, columns)))
-    part = np.s_[top : top + rows, left : left + columns]
-    image, alpha = (
-        cv2.resize(plane[part], (width, height), interpolation=flags)
-        for plane, flags in ((image, cv2.INTER_CUBIC), (alpha, cv2.INTER_LINEAR))
-    )
-    return image, alpha, f"{kept:.3f}"
+    top, left = ((1 - kept) * side * float(draw.random()) for side in shape[:2])
+    return np.array([[1, 0, -left], [0, 1, -top], [0, 0, kept]]) / kept, f"{kept:.3f}"
 
 
-def _perspective(image: np.ndarray, alpha: np.ndarray, strength: float, draw: np.random.Generator) -> _Result:
-    height, width = alpha.shape
+def _perspective(shape: _Shape, strength: float, draw: np.random.Generator) -> tuple[np.ndarray, str]:
+    height, width = shape[:2]
     corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
     moves = draw.uniform(-strength, strength, (4, 2)).astype(np.float32)
     matrix = cv2.getPerspectiveTransform(corners, corners + moves * np.array([width, height], np.float32))
-    return *_warped(image, alpha, matrix), f"{float(np.abs(moves).max()):.3f}"
+    return matrix, f"{float(np.abs(moves).max()):.3f}"
 
 
 def _levels(image: np.ndarray, curve: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
@@ -255,8 +259,10 @@ def _cutout(image: np.ndarray, alpha: np.ndarray, strength: float, draw: np.rand
     return image, alpha, str(side)
 
 
-_DO: dict[str, Callable[[np.ndarray, np.ndarray, float, np.random.Generator], _Result]] = {
+_GEOMETRY: dict[str, Callable[[_Shape, float, np.random.Generator], tuple[np.ndarray, str]]] = {
     "flip": _flip, "rotate": _rotate, "scale": _scale, "crop": _crop, "perspective": _perspective,
+}  # fmt: skip
+_PHOTOMETRY: dict[str, Callable[[np.ndarray, np.ndarray, float, np.random.Generator], _Result]] = {
     "brightness": _brightness, "contrast": _contrast, "gamma": _gamma, "hue": _hue, "saturation": _saturation,
     "noise": _noise, "blur": _blur, "jpeg": _jpeg, "cutout": _cutout,
 }  # fmt: skip

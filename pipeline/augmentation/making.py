@@ -20,10 +20,10 @@ from pipeline.credentials import Credentials
 from pipeline.sinks import storage
 from pipeline.sources.items import SourceOptions
 from transforms.augment import vary
-from transforms.backdrops_generated import compose_on_backdrop, generate_backdrop
 from transforms.decode import DecodeLimits, decode
 from transforms.faces import blur_face, find_faces
 from transforms.foreground import estimate_foreground
+from transforms.generated_backdrop import compose_on_backdrop, generate_backdrop
 from transforms.memory import keep_freed_memory
 from transforms.privacy import read_labels
 from transforms.reasons import PhotoError, RejectReason
@@ -106,10 +106,12 @@ def make(sample: Sample, pixels: ParentPixels, augmentation: Augmentation) -> Ma
         varied = vary(pixels.image, pixels.alpha, plan.variants.operations, sample.seed)
         return Made(varied.image, varied.alpha, varied.done, product)
     assert plan.backdrops is not None
-    kind = plan.backdrops.kinds[sample.index % len(plan.backdrops.kinds)]
+    kinds = plan.backdrops.kinds
+    first = int(sample.digest[:8], 16)  # these digits are the photo's: its samples take the kinds in turn
+    kind = kinds[(first + sample.index) % len(kinds)]
     ground = generate_backdrop(kind, sample.seed, *pixels.alpha.shape)
     foreground = estimate_foreground(pixels.image, pixels.alpha)
-    image = compose_on_backdrop(foreground, pixels.alpha, ground)
+    image = compose_on_backdrop(foreground, pixels.alpha, ground, plan.backdrops.shadow)
     composed = strongest(product, SourceType.COMPOSITE_SYNTHETIC) or product
     return Made(image, pixels.alpha, (f"backdrop {kind}",), composed)
 

@@ -13,7 +13,7 @@ import yaml
 from models.gating import GateSettings
 from models.settings import build, read_settings
 from transforms.augment import Operation
-from transforms.backdrops_generated import KINDS
+from transforms.generated_backdrop import KINDS
 
 USUAL_OPERATIONS = tuple(
     Operation(name) for name in ("flip", "rotate", "scale", "crop", "brightness", "contrast", "hue", "saturation")
@@ -67,12 +67,14 @@ class Backdrops:
     """Every product, its pixels unchanged, on generated grounds.
 
     Attributes:
-      count: of each photo; its kinds follow one another.
+      count: of each photo; it takes the kinds in turn, and another photo begins with another one.
       kinds: of ground.
+      shadow: ``drop`` for products that lie, ``contact`` for those that stand, or ``none``.
     """
 
     count: int = 1
     kinds: tuple[str, ...] = KINDS
+    shadow: Literal["drop", "contact", "none"] = "drop"
 
     def __post_init__(self):
         if self.count < 1:

@@ -144,7 +144,7 @@ def _fingerprints(
     if plan.variants:
         decisive["variant"] = [of_photos, [operation.settled() for operation in plan.variants.operations]]
     if plan.backdrops:
-        decisive["backdrop"] = [of_photos, plan.backdrops.kinds]
+        decisive["backdrop"] = [of_photos, plan.backdrops.kinds, plan.backdrops.shadow]
     if generator:
         gate = {n: v for n, v in dataclasses.asdict(plan.gate).items() if n not in ("file", "classifier")}
         decisive["product"] = [of_files, generator.sha256, generator.gate_sha256, gate]

@@ -90,3 +90,21 @@ def test_a_matte_of_another_size_is_refused(photo):
         vary(photo[0], photo[1][1:], (), 0)
     with pytest.raises(ValueError, match="seed=-1"):
         vary(*photo, (), -1)
+
+
+def test_a_flip_alone_is_exact_and_two_of_them_are_none(photo):
+    image, alpha = photo
+    flip = Operation("flip", chance=1)
+    once, twice = vary(image, alpha, [flip], 0), vary(image, alpha, [flip, flip], 0)
+    assert np.array_equal(once.image, image[:, ::-1]) and np.array_equal(once.alpha, alpha[:, ::-1])
+    assert np.array_equal(twice.image, image) and np.array_equal(twice.alpha, alpha)
+
+
+def test_geometry_in_a_row_blurs_the_photo_only_once():
+    stripes = np.zeros((64, 64, 3), np.uint8)
+    stripes[:, ::2] = 255
+    alpha = np.full((64, 64), 255, np.uint8)
+    both = vary(stripes, alpha, [Operation("rotate", strength=5), Operation("perspective", strength=0.02)], 4)
+    parted = vary(stripes, alpha, [Operation("rotate", strength=5)], 4)
+    parted = vary(parted.image, parted.alpha, [Operation("perspective", strength=0.02)], 4)
+    assert both.image.std() > 1.1 * parted.image.std()

@@ -25,7 +25,7 @@ def test_a_sample_is_named_by_all_that_decides_its_bytes_and_by_nothing_else(tmp
     before = digests(tmp_path, PHOTOS)
     assert len(set(before.values())) == 3 and len({digest[:10] for digest in before.values()}) == 1
     assert changed(before, digests(tmp_path, PHOTOS.replace("rotate", "hue"))) == {"variant"}
-    assert changed(before, digests(tmp_path, PHOTOS.replace("count: 1", "count: 1, kinds: [plain]"))) == {"backdrop"}
+    assert changed(before, digests(tmp_path, PHOTOS.replace("count: 1", "count: 1, kinds: [paper]"))) == {"backdrop"}
     for same in (PHOTOS.replace("count: 2", "count: 5"), PHOTOS + PRODUCTS, PHOTOS + "tfrecord: true\n"):
         assert not changed(before, digests(tmp_path, same))
     assert not changed(before, digests(tmp_path, PHOTOS, dataclasses.replace(PARENT, id="b", category="coat")))

@@ -13,7 +13,7 @@ from tests.pipeline.augmentation.catalogue import FIRST, SECOND, augment, photo_
 from transforms.privacy import is_for_training_only, read_labels
 from transforms.source_type import SourceType
 
-PHOTOS = "variants: {count: 2, operations: [flip, {name: rotate, chance: 1}]}\nbackdrops: {count: 1, kinds: [plain]}\n"
+PHOTOS = "variants: {count: 2, operations: [flip, {name: rotate, chance: 1}]}\nbackdrops: {count: 1, kinds: [paper]}\n"
 PRODUCTS = "balance: {to: 4, force: true}\ngenerator: fake.keras\ngate: {open: true, max_draws: 3}\n"
 
 
