@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
+import importlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -43,6 +44,7 @@ def generator_facts(plan: AugmentationPlan, load: Callable[[str], Generator]) ->
 
 def load_generator(name_or_path: str) -> Generator:
     """Loads a generator of ``models.gan`` by name or path."""
+    importlib.import_module("models.gan.network")  # Keras must know its layers before it reads a file that has them
     from models.gan.sampling import Sampler
 
     return Sampler.load(generator_path(name_or_path))
