@@ -14,6 +14,7 @@ from models.gate_facts import Generator
 from pipeline.augmentation.generators import GeneratorFacts, generator_facts, load_generator
 from pipeline.augmentation.plan import AugmentationPlan, read_enabled, read_plan
 from pipeline.config import RunConfig
+from pipeline.credentials import certificate_digest
 from pipeline.sinks import storage
 from pipeline.sinks.tables import table_parts
 
@@ -138,7 +139,8 @@ def _fingerprints(
     plan: AugmentationPlan, config: RunConfig, generator: GeneratorFacts | None, version: str
 ) -> dict[str, str]:
     """Returns the fingerprints by kind; how many samples there are of a kind decides no byte of any."""
-    of_files = [version, config.c2pa_certificate]
+    signer = certificate_digest(config.c2pa_certificate) if config.c2pa_certificate else ""
+    of_files = [version, signer]
     of_photos = [*of_files, plan.longest_side, plan.format, config.blur_faces]
     decisive: dict[str, Any] = {}
     if plan.variants:
