@@ -86,6 +86,7 @@ class GateFacts:
       colour_shares: float32 (categories, colours): how often a colour is that of a real product of a category.
       features: float32 (m, d), of the real pictures that the generator learnt from.
       distances: float32 (k,), sorted: from unseen real pictures to the nearest of ``features``.
+      probabilities: float32 (k,), sorted: what the classifier gives the categories of unseen real pictures.
       scores: float32 (s,), sorted: the discriminator's, of the generator's own pictures; empty where there is none.
     """
 
@@ -95,6 +96,7 @@ class GateFacts:
     colour_shares: np.ndarray
     features: np.ndarray
     distances: np.ndarray
+    probabilities: np.ndarray
     scores: np.ndarray
 
     def to_bytes(self) -> bytes:
@@ -109,6 +111,7 @@ class GateFacts:
             colour_shares=self.colour_shares.astype(np.float32),
             features=self.features.astype(np.float16),
             distances=self.distances.astype(np.float32),
+            probabilities=self.probabilities.astype(np.float32),
             scores=self.scores.astype(np.float32),
         )
         return stream.getvalue()
@@ -131,6 +134,7 @@ class GateFacts:
                     stored["colour_shares"],
                     stored["features"].astype(np.float32),
                     stored["distances"],
+                    stored["probabilities"],
                     stored["scores"],
                 )
         except (OSError, KeyError, EOFError, TypeError, ValueError, zipfile.BadZipFile) as error:
@@ -173,19 +177,26 @@ def measure_gate(
     """
     if unknown := sorted(set(generator.category_names) - set(train.category_names)):
         raise ValueError(f"the generator makes {unknown[0]!r}, which is no category of the articles")
+    if unknown := sorted(set(train.category_names) - set(classifier.category_names)):
+        raise ValueError(f"the classifier does not know the category {unknown[0]!r} of the articles")
     if len(unseen) < 20:
         raise ValueError(f"there are {len(unseen)} unseen articles; the gate's quantiles need 20 at least")
-    features, distances = _features(classifier, train.images), _features(classifier, unseen.images)
+    features, (unseen_features, probabilities) = _seen(classifier, train)[0], _seen(classifier, unseen)
     shares = _colour_shares(train, generator)
     return GateFacts(
         generator.sha256, classifier.sha256, tuple(generator.category_names), shares, features,
-        np.sort(nearest_distances(distances, features)), _own_scores(generator, shares, seed),
+        np.sort(nearest_distances(unseen_features, features)), np.sort(probabilities),
+        _own_scores(generator, shares, seed),
     )  # fmt: skip
 
 
-def _features(classifier: Classifier, images: np.ndarray) -> np.ndarray:
-    parts = [images[start : start + _AT_ONCE] for start in range(0, len(images), _AT_ONCE)]
-    return np.concatenate([classifier.features_and_probabilities(seen_by(classifier, part))[0] for part in parts])
+def _seen(classifier: Classifier, articles: Articles) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the features of articles, and the probabilities of their own categories."""
+    parts = [articles.images[start : start + _AT_ONCE] for start in range(0, len(articles), _AT_ONCE)]
+    found = [classifier.features_and_probabilities(seen_by(classifier, part)) for part in parts]
+    features, probabilities = (np.concatenate(values) for values in zip(*found, strict=True))
+    columns = np.array([classifier.category_names.index(name) for name in articles.category_names])
+    return features, probabilities[np.arange(len(articles)), columns[articles.categories]]
 
 
 def _colour_shares(train: Articles, generator: Generator) -> np.ndarray:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import threading
 
 import numpy as np
 
@@ -28,7 +29,8 @@ class GateSettings:
       classifier: by name or path; empty for the one that comes with Packshot.
       open: let every picture pass.
       score_quantile: share of the generator's own pictures that the discriminator likes least and that are refused.
-      class_probability: what the classifier must give the category that was asked for, at least.
+      class_quantile: of the probabilities that the classifier gives unseen real pictures' own categories: what gets
+        less for the category that was asked for shows another one.
       nearest_quantile: of the distances of unseen real pictures to the nearest training picture: nearer is memorised.
       furthest_quantile: of the same distances: further is off the manifold.
       max_draws: pictures tried for each one that is wanted.
@@ -38,13 +40,13 @@ class GateSettings:
     classifier: str = ""
     open: bool = False
     score_quantile: float = 0.05
-    class_probability: float = 0.5
+    class_quantile: float = 0.25
     nearest_quantile: float = 0.01
     furthest_quantile: float = 0.95
     max_draws: int = 8
 
     def __post_init__(self):
-        for name in ("score_quantile", "class_probability", "nearest_quantile", "furthest_quantile"):
+        for name in ("score_quantile", "class_quantile", "nearest_quantile", "furthest_quantile"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name}={getattr(self, name)!r} must lie between 0 and 1")
         if self.nearest_quantile > self.furthest_quantile:
@@ -114,6 +116,7 @@ class Gate:
             )
         quantile = np.quantile(facts.distances, [settings.nearest_quantile, settings.furthest_quantile])
         self._nearest, self._furthest = float(quantile[0]), float(quantile[1])
+        self._least_probability = float(np.quantile(facts.probabilities, settings.class_quantile))
         self._least_score = float(np.quantile(facts.scores, settings.score_quantile)) if len(facts.scores) else 0.0
 
     def judge(
@@ -147,7 +150,7 @@ class Gate:
             return "memorised"
         if score is not None and score < self._least_score:
             return "low_score"
-        if probability < self._settings.class_probability:
+        if probability < self._least_probability:
             return "other_category"
         return "off_manifold" if distance > self._furthest else None
 
@@ -161,6 +164,8 @@ def draw_seed(*parts: object) -> int:
 class GatedGenerator:
     """Makes pictures until each one that is wanted has passed the gate, or has been tried often enough.
 
+    May be shared by threads: one batch is made at a time, since Keras does not promise more.
+
     Args:
       generator: makes them.
       gate: judges them.
@@ -169,6 +174,7 @@ class GatedGenerator:
 
     def __init__(self, generator: Generator, gate: Gate, facts: GateFacts | None):
         self._generator, self._gate = generator, gate
+        self._lock = threading.Lock()
         names = generator.category_names
         shares = np.ones((len(names), len(generator.colour_names)))
         if facts is not None:
@@ -206,8 +212,9 @@ class GatedGenerator:
         spread = (seeds * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(11)).astype(np.float64) / 2**53
         colours = (self._colours[categories] < spread[:, None]).sum(axis=1)
         colours = np.minimum(colours, len(self._generator.colour_names) - 1).astype(np.int32)
-        images = self._generator.sample(seeds, categories, colours)
-        verdicts = self._gate.judge(images, categories, colours, self._generator)
+        with self._lock:
+            images = self._generator.sample(seeds, categories, colours)
+            verdicts = self._gate.judge(images, categories, colours, self._generator)
         return [
             Draw(seed, self._generator.colour_names[colour], image.copy(), refused, scores)
             for (_, seed), colour, image, (refused, scores) in zip(

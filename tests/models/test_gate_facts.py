@@ -20,6 +20,7 @@ def test_what_is_measured_is_what_the_gate_needs():
     blue = unseen.images[:, 0, 0, 2:].astype(float)
     wanted = np.abs(blue - facts.features.T).min(axis=1)
     np.testing.assert_allclose(facts.distances, np.sort(wanted))
+    np.testing.assert_allclose(facts.probabilities, np.full(30, 0.9), rtol=1e-6)
     assert len(facts.scores) == 1024 and (np.diff(facts.scores) >= 0).all()
     np.testing.assert_allclose(facts.colour_shares.sum(axis=1), 1, rtol=1e-6)
 

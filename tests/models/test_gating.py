@@ -12,7 +12,7 @@ from tests.models.fakes_of_generation import CATEGORIES, COLOURS, FakeClassifier
 FACTS = GateFacts(
     FakeGenerator.sha256, FakeClassifier.sha256, CATEGORIES, np.array([[1, 0], [0, 1], [1, 1]], np.float32),
     np.array([[100.0], [200.0]], np.float32), np.linspace(4, 40, 100).astype(np.float32),
-    np.linspace(0, 1, 251).astype(np.float32),
+    np.linspace(0.1, 0.9, 81).astype(np.float32), np.linspace(0, 1, 251).astype(np.float32),
 )  # fmt: skip
 STRICT = GateSettings(score_quantile=0.2, nearest_quantile=0.01, furthest_quantile=1.0)
 
@@ -106,6 +106,7 @@ def test_nearest_distances_are_those_of_the_definition():
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
+        ({"class_quantile": -1}, "class_quantile=-1 must lie between 0 and 1"),
         ({"score_quantile": 2}, "score_quantile=2 must lie between 0 and 1"),
         ({"nearest_quantile": 0.9, "furthest_quantile": 0.5}, "nearest_quantile=0.9 must not be above"),
         ({"max_draws": 0}, "max_draws=0 must be from 1 to 64"),

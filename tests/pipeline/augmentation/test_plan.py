@@ -17,11 +17,11 @@ def test_a_plan_is_read_with_names_for_operations_and_paths_beside_it(tmp_path):
         tmp_path,
         "variants: {operations: [flip, {name: rotate, strength: 5}]}\nbackdrops: {count: 3}\n"
         "balance: {to: 9}\ngenerator: weights/g.keras\nenabled_categories: enabled.yaml\n"
-        "gate: {file: own.npz, class_probability: 0.7}\nformat: jpeg\n",
+        "gate: {file: own.npz, class_quantile: 0.7}\nformat: jpeg\n",
     )
     read = read_plan(path)
     assert [operation.settled() for operation in read.variants.operations] == [("flip", 0.5, 1), ("rotate", 1, 5)]
-    assert (read.samples_a_photo, read.format, read.gate.class_probability) == (4, "jpeg", 0.7)
+    assert (read.samples_a_photo, read.format, read.gate.class_quantile) == (4, "jpeg", 0.7)
     assert read.generator == str(tmp_path / "weights/g.keras") and read.gate.file == str(tmp_path / "own.npz")
     assert read.enabled_categories == str(tmp_path / "enabled.yaml")
     named = plan(tmp_path, "balance: {to: 9, force: true}\ngenerator: state-64\n")
