@@ -25,11 +25,15 @@ def _parser() -> argparse.ArgumentParser:
     from pipeline.compliance_commands import add_compliance_arguments, add_gate_arguments
     from pipeline.exporting import add_export_arguments
     from pipeline.gan_commands import add_gan_arguments
-    from pipeline.generation_commands import add_classifier_arguments, add_gain_arguments, add_generation_arguments
     from pipeline.gate_commands import add_gate_file_arguments
+    from pipeline.generation_commands import add_classifier_arguments, add_gain_arguments, add_generation_arguments
     from pipeline.near_duplicate_commands import add_near_duplicate_arguments
     from pipeline.options import add_run_arguments
     from pipeline.prune_command import add_prune_arguments
+    from pipeline.segmentation_commands import (
+        add_segmentation_evaluation_arguments,
+        add_segmentation_training_arguments,
+    )
     from pipeline.superres_commands import add_superres_arguments, add_superres_training_arguments
     from pipeline.vae_commands import add_vae_evaluation_arguments, add_vae_training_arguments
 
@@ -84,28 +88,9 @@ def _parser() -> argparse.ArgumentParser:
 
     train = commands.add_parser("train", help="train a model", allow_abbrev=False)
     models = train.add_subparsers(dest="model", required=True, metavar="MODEL", parser_class=_Parser)
-    segmentation = models.add_parser("segmentation", help="the segmentation network", allow_abbrev=False)
-    segmentation.add_argument(
-        "--config", default="packshot-seg",
-        help="YAML file of settings, or the name of a recipe: packshot-seg (default) or fine-tune",
-    )  # fmt: skip
-    segmentation.add_argument("--output", help="folder for datasets, weights, checkpoints and curves")
-    segmentation.add_argument(
-        "--catalogue", "--clothing", dest="catalogue", help="photos to learn from: Parquet file, folder or glob"
+    add_segmentation_training_arguments(
+        models.add_parser("segmentation", help="the segmentation network", allow_abbrev=False)
     )
-    segmentation.add_argument("--id_column", help="the catalogue's column of ids (default: id)")
-    segmentation.add_argument("--image_column", help="its column of images (default: image)")
-    segmentation.add_argument("--group_column", help="its column of sellers, studios or shoots (default: seller)")
-    segmentation.add_argument("--masks", help="Parquet file of masks drawn by hand: id, mask, doubtful")
-    segmentation.add_argument("--products", help="clean product shots to cut out: Parquet with id, source, kind, image")
-    segmentation.add_argument("--rendered", help="folder made by packshot samples --container parquet")
-    segmentation.add_argument("--reviewed", help="Parquet file of reviewed labels: id, mask, weight, verdict")
-    segmentation.add_argument("--init", help="weights to start from: packshot-seg, or a .keras or .weights.h5 file")
-    segmentation.add_argument("--precision", help="float32, mixed_bfloat16 or mixed_float16")
-    segmentation.add_argument("--seed", type=int, help="of initial weights and all samples")
-    segmentation.add_argument("--workers", type=int, help="threads that label photos and make samples (default: 2)")
-    segmentation.add_argument("--tensorboard", action="store_true", default=None, help="write curves for TensorBoard")
-    segmentation.set_defaults(handle=_train_segmentation)
     add_gan_arguments(models.add_parser("gan", help="a generator of articles", allow_abbrev=False))
     add_classifier_arguments(models.add_parser("classifier", help="what judges generated pictures", allow_abbrev=False))
     add_superres_training_arguments(models.add_parser("superres", help="the super-resolution", allow_abbrev=False))
@@ -115,28 +100,9 @@ def _parser() -> argparse.ArgumentParser:
 
     evaluate = commands.add_parser("evaluate", help="measure a model", allow_abbrev=False)
     subjects = evaluate.add_subparsers(dest="subject", required=True, metavar="SUBJECT", parser_class=_Parser)
-    masks = subjects.add_parser(
-        "segmentation", help="masks, mattes and empty photos against truth", allow_abbrev=False,
-        description="Measures a segmentation model as the job runs it, on whatever of these is given.",
-    )  # fmt: skip
-    masks.add_argument("--photos", help="folder of Parquet files: id, image; seller, category and source make slices")
-    masks.add_argument("--masks", help="Parquet file: id, mask; verdict, seller_seen and doubtful are heeded")
-    masks.add_argument("--composites", help="folder of Parquet files of clean product shots: id, source, image")
-    masks.add_argument("--composite_sources", help="sources no training has seen, parted by commas")
-    masks.add_argument("--composite_without", help="ids of product shots to leave out, parted by commas")
-    masks.add_argument("--composite_masks", help="hand-drawn masks of product shots: id, mask, verdict; no rule then")
-    masks.add_argument("--composite_count", type=int, help="composites of each kind of cut-out (default: 160)")
-    masks.add_argument("--grounds", help="photos with masks whose empty parts become grounds (default: --photos)")
-    masks.add_argument("--rendered", help="folder made by packshot samples, of a seed that no training has seen")
-    masks.add_argument("--sets", help="of hand,composites,hand_composites,rendered,empty (default: all there is for)")
-    masks.add_argument("--model", default="packshot-seg", help="model by name or path (default: packshot-seg)")
-    masks.add_argument("--compare", action="append", metavar="MODEL", help="measure this one too; may be repeated")
-    masks.add_argument("--baselines", action="store_true", help="measure GrabCut and flood fill on the same pictures")
-    masks.add_argument("--limit", type=int, help="measure at most so many pictures of each set")
-    masks.add_argument("--seed", type=int, help="of the composites (default: 0)")
-    masks.add_argument("--sheet", help="write contact sheets here; the set's name is added to the file's")
-    masks.add_argument("--json", help="write all figures here")
-    masks.set_defaults(handle=_evaluate_segmentation)
+    add_segmentation_evaluation_arguments(
+        subjects.add_parser("segmentation", help="masks, mattes and empty photos against truth", allow_abbrev=False)
+    )
 
     add_colour_arguments(subjects.add_parser("colour", help="colour normalisation against truth", allow_abbrev=False))
     add_compliance_arguments(
@@ -325,33 +291,6 @@ def _samples(parsed: argparse.Namespace, _: list[str]) -> int:
     except ValueError as error:
         return wrong_usage(error)
     print(f"{parsed.count:,} photos in {parsed.directory}, {parsed.broken:,} of them broken")
-    return OK
-
-
-def _train_segmentation(parsed: argparse.Namespace, _: list[str]) -> int:
-    from models.segmentation.settings import TrainingConfig, override, read_recipe
-    from models.segmentation.train import train
-
-    try:
-        config = TrainingConfig.from_mapping(override(read_recipe(parsed.config), vars(parsed)))
-        path = train(config)
-    except (ValueError, OSError) as error:
-        return wrong_usage(error)
-    print(path)
-    return OK
-
-
-def _evaluate_segmentation(parsed: argparse.Namespace, _: list[str]) -> int:
-    from pipeline.evaluation import EvaluationConfig, evaluate_segmentation
-
-    values = given(parsed, EvaluationConfig)
-    for name in ("composite_sources", "composite_without", "sets"):
-        values[name] = tuple(part.strip() for part in values.get(name, "").split(",") if part.strip())
-    values["compare"] = tuple(values.get("compare", ()))
-    try:
-        print(evaluate_segmentation(EvaluationConfig(**values)))
-    except (ValueError, OSError) as error:
-        return wrong_usage(error)
     return OK
 
 

@@ -262,7 +262,7 @@ class PhotoKeyedHandler(KeyedModelHandler):
       waiting_bytes: how much memory the ``image`` arrays of one batch may take, roughly.
     """
 
-    def __init__(self, handler: SegmentationHandler, waiting_bytes: int = 192 << 20):
+    def __init__(self, handler: ModelHandler, waiting_bytes: int = 192 << 20):
         super().__init__(handler)
         self._handler = handler
         self._waiting_bytes = waiting_bytes

@@ -29,7 +29,12 @@ def _wins(clean: np.ndarray, faulty: np.ndarray) -> np.ndarray:
 
 
 def auroc_draws(
-    clean: np.ndarray, faulty: np.ndarray, groups: tuple[Sequence, Sequence], *, draws: int = 1000, seed: int = 0
+    clean: np.ndarray,
+    faulty: np.ndarray,
+    groups: tuple[Sequence | np.ndarray, Sequence | np.ndarray],
+    *,
+    draws: int = 1000,
+    seed: int = 0,
 ) -> np.ndarray:
     """Areas under the ROC curve with whole groups drawn anew (the cluster bootstrap).
 

@@ -17,6 +17,7 @@ from typing import Protocol
 import numpy as np
 from scipy import special
 
+from models.vae import sheets
 from models.vae.codec import LiteRtCodec
 from models.vae.files import digest_of, read_judge
 from models.vae.probe import Probe
@@ -32,11 +33,10 @@ UNKNOWN = -1  # in place of a category's position
 _NO_THRESHOLDS = "its memory has no thresholds; train it anew, with sellers enough for a development split"
 
 
-class Codec(Protocol):
+class Codec(sheets.Codec, Protocol):
     """What measures need of an autoencoder; see ``models.vae.codec.LiteRtCodec``."""
 
     size: int
-    latent: int
 
     def reconstruct(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """From uint8 (n, size, size, 3) to float32 (n, latent) and uint8 (n, size, size, 3)."""
@@ -148,8 +148,9 @@ class Memory:
 def _scorer(arrays: dict[str, np.ndarray], name: str) -> Scorer | None:
     if f"{name}_weights" not in arrays:
         return None
-    values = {field.name: arrays[f"{name}_{field.name}"] for field in dataclasses.fields(Scorer)}
-    return Scorer(**{**values, "threshold": float(values["threshold"])})
+    kept = {field.name: arrays[f"{name}_{field.name}"] for field in dataclasses.fields(Scorer)}
+    threshold = float(kept.pop("threshold"))
+    return Scorer(threshold=threshold, **kept)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -205,9 +205,9 @@ def fit_scorer(learnt: Sequence[Mapping[str, Measured]], chosen: Mapping[str, Me
     faults = [name for name in learnt[0] if name != CLEAN and len(_joined(learnt, name)[0])]
     middle, spread = np.median(clean[0], axis=0), clean[0].std(axis=0) + 1e-6
     centre, width = clean[1].mean(axis=0), clean[1].std(axis=0) + 1e-6
-    frame = (array.astype(np.float32) for array in (middle, spread, centre, width))
+    middle, spread, centre, width = (array.astype(np.float32) for array in (middle, spread, centre, width))
     nothing = np.zeros(len(faults), np.float32)
-    scorer = Scorer(*frame, weights=np.zeros((0, len(faults))), usual=nothing, beyond=nothing + 1, threshold=0.0)
+    scorer = Scorer(middle, spread, centre, width, np.zeros((0, len(faults))), nothing, nothing + 1, threshold=0.0)
     usual_terms = scorer.terms(*_joined([chosen], CLEAN))
     negatives = scorer.terms(*clean)
     weights = np.stack([_detector(negatives, scorer.terms(*_joined(learnt, name))) for name in faults], axis=1)
@@ -215,9 +215,11 @@ def fit_scorer(learnt: Sequence[Mapping[str, Measured]], chosen: Mapping[str, Me
     usual = np.median(answers, axis=0)
     beyond = np.maximum(np.quantile(answers, 0.95, axis=0) - usual, 1e-6)
     scorer = dataclasses.replace(
-        scorer, **{name: array.astype(np.float32) for name, array in
-                   (("weights", weights), ("usual", usual), ("beyond", beyond))}
-    )  # fmt: skip
+        scorer,
+        weights=weights.astype(np.float32),
+        usual=usual.astype(np.float32),
+        beyond=beyond.astype(np.float32),
+    )
     scores = scorer.score(*_joined([chosen], CLEAN))
     return dataclasses.replace(scorer, threshold=float(np.quantile(scores, 1 - FALSE_ALARMS, method="higher")))
 
