@@ -49,7 +49,8 @@ class FitArticles(beam.DoFn):
                 "group": str(row[source.group_column]),
                 "category": str(row[source.category_column]),
                 "colour": COLOUR_NAMES[colour],
-                "image": image,
+                # encoded here: arrays of this size are heavy between steps
+                "image": cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes(),
             }
             yield beam.pvalue.TaggedOutput(split, (id, example))
 
