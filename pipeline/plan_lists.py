@@ -77,13 +77,13 @@ class ListPlanned(beam.PTransform):
 
     def __init__(self, references: Iterable[Reference], output: str, run: str, name: str):
         super().__init__()
-        self._references = tuple(references)
+        self.references = tuple(references)
         self._place = (output, run, name)
 
     def expand(self, begin):
         files = self._store()
         if files is None:
-            return begin | "List" >> beam.Create(self._references, reshuffle=False)  # Reference
+            return begin | "List" >> beam.Create(self.references, reshuffle=False)  # Reference
         return (
             begin
             | "ListFiles" >> beam.Create(files, reshuffle=False)  # path
@@ -94,7 +94,7 @@ class ListPlanned(beam.PTransform):
     def _store(self) -> list[str] | None:
         """Stores the references and returns the files' paths; None, and nothing is stored, if they are few."""
         lines, size = [], 0
-        for reference in self._references:
+        for reference in self.references:
             lines.append(encode_reference(reference))
             size += len(lines[-1])
         if size <= IN_GRAPH:

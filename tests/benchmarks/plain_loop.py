@@ -78,7 +78,7 @@ class _StageFinder(PipelineVisitor):
         elif isinstance(transform, ReadPhotos):
             self.options = transform._options
         elif transform_node.full_label == "ListWork":
-            self.items = list(transform.values)
+            self.items = list(transform.references)
 
 
 def _segment(photo: Photo, model: Segmenter) -> Photo:

@@ -28,7 +28,8 @@ def test_any_size_is_reached_and_a_ramp_stays_one(height, width, scale):
     found = shrink(ramp, size)
     assert found.shape == size[::-1]
     wanted = cv2.resize(ramp, size, interpolation=cv2.INTER_AREA)
-    np.testing.assert_allclose(found, wanted, atol=1.5 / scale)
+    # odd sizes are padded before they are halved, which moves the far edge by up to a pixel of the result on each axis
+    np.testing.assert_allclose(found, wanted, atol=2 / scale)
 
 
 def test_a_picture_of_the_size_is_itself():
