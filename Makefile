@@ -6,7 +6,7 @@ DEMO := build/demo
 PHOTOS ?= 96
 FUZZ_SECONDS ?= 60
 
-.PHONY: demo test test-runners test-images lint format bench fuzz clean
+.PHONY: demo test test-runners lint format bench fuzz clean
 .DELETE_ON_ERROR:
 
 $(BIN)/python:
@@ -39,10 +39,6 @@ test: $(VENV)/installed-dev
 # on Flink (Java) and Prism (Go), fetched and started by the tests; RUNNERS_PHOTOS=2000, RUNNERS_INPUT=feed.parquet
 test-runners: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -n 0 -rs tests/runners
-
-# what the images install, in clean environments; IMAGES=deploy/dataflow/gpu.Dockerfile fetches 3 GB of CUDA
-test-images: $(BIN)/python
-	$(BIN)/python deploy/check_images.py $(IMAGES)
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
