@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 from keras import ops
 
+from models.draws import reseed
 from models.gan import losses
 from models.gan.diff_augment import augment
 from models.gan.settings import LossConfig
@@ -50,7 +51,7 @@ class Adversaries(keras.Model):
         """Sets what an epoch has of its own: the weight of the penalty, and the draws, so that a training that was
         stopped goes on with the same."""
         self._penalty.assign(self._settings.penalty_at(epoch / epochs))
-        self._seeds.state.assign(keras.ops.convert_to_tensor([self._seed, epoch << 20], self._seeds.state.dtype))
+        reseed(self._seeds, self._seed, epoch)
 
     def _latents(self, count):
         return keras.random.normal((count, self.generator.input_shape[0][1]), seed=self._seeds)

@@ -177,7 +177,7 @@ class Vae(keras.Model):
             config = build(NetworkConfig, config)
         self.shape_of, self._seed = config, seed
         self.encoder, self.decoder = build_encoder(config), build_decoder(config)
-        self._draws = keras.random.SeedGenerator(seed)
+        self.draws = keras.random.SeedGenerator(seed)
         self.built = True  # both parts are functional models, built at once
 
     def get_config(self):
@@ -201,7 +201,7 @@ class Vae(keras.Model):
         log_variance = ops.clip(log_variance, *LOG_VARIANCE)
         latent = mean
         if training:
-            latent = mean + ops.exp(log_variance / 2) * keras.random.normal(ops.shape(mean), seed=self._draws)
+            latent = mean + ops.exp(log_variance / 2) * keras.random.normal(ops.shape(mean), seed=self.draws)
         return {
             "reconstruction": self.decoder(latent, training=training),
             "mean": mean,

@@ -14,6 +14,7 @@ import numpy as np
 from keras import ops
 
 from models.articles import DEVELOPMENT, TRAIN, Articles
+from models.draws import EpochDraws
 from models.segmentation.averaging import AveragingAdamW
 from models.segmentation.progress import Checkpoints
 from models.vae import losses, sheets
@@ -279,7 +280,7 @@ def train_network(config: TrainingConfig, splits: dict[str, Articles]) -> Vae:
         )
         model.fit(
             stream, epochs=epochs, initial_epoch=done, steps_per_epoch=steps, shuffle=False, verbose=0,
-            callbacks=[progress, checkpoints],
+            callbacks=[EpochDraws(vae.draws, config.seed), progress, checkpoints],
         )  # fmt: skip
     model.optimizer.finalize_variable_values(model.trainable_variables)
     _settle(vae, images, config)
