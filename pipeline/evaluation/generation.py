@@ -15,6 +15,7 @@ from models.metrics.generation import Extractor, FeatureSet, GenerationScores, c
 from models.metrics.manifold import ManifoldScores, manifold_scores
 from models.metrics.memorisation import PERCENTILE, Memorisation, hash_distances, memorisation, small_pixels
 from models.metrics.recognition import agreement
+from models.metrics.spectrum import spectral_distances
 from pipeline.evaluation.classification_score import ClassificationScore, classification_score
 from pipeline.evaluation.generation_sheets import write_interpolations, write_neighbours, write_samples
 from pipeline.evaluation.generation_tables import CategoryScores, describe
@@ -94,6 +95,7 @@ class GenerationReport:
       scores: by the set that was measured against the reference; generated first, then the floor of real ones.
       spoilt: by what was done to real pictures; empty if that was not asked for.
       inception: likewise with Inception's features; empty without its weights.
+      spectra: by set, as for ``scores``: spectral distances, from coarse to fine.
       categories: by name.
       agreement: share of generated pictures that the classifier takes for what was asked for; NaN where nothing was.
       real_agreement: share of test pictures that it tells right.
@@ -108,6 +110,7 @@ class GenerationReport:
     scores: dict[str, GenerationScores]
     spoilt: dict[str, GenerationScores]
     inception: dict[str, GenerationScores]
+    spectra: dict[str, tuple[float, ...]]
     categories: dict[str, CategoryScores]
     agreement: float
     real_agreement: float
@@ -217,6 +220,7 @@ def measure(
         scores=_scores(real, found, reference, config),
         spoilt=spoilt_scores(train, classifier, k=config.k, seed=config.seed) if config.spoilt else {},
         inception=_inception_scores(inception, sets, generated, reference, config),
+        spectra=_spectra(sets, generated, reference, config),
         categories=_category_scores(sets, real, found, generated, reference, wanted, config),
         agreement=_agreement(found, wanted, generated.categories),
         real_agreement=_agreement(real[TEST], wanted, test.categories),
@@ -280,6 +284,19 @@ def _inception_scores(
     return {
         name: compare(train, extract(images, inception), k=config.k, seed=config.seed)
         for name, images in measured.items()
+    }
+
+
+def _spectra(
+    sets: dict[str, Articles], generated: Generated, reference: np.ndarray, config: GenerationConfig
+) -> dict[str, tuple[float, ...]]:
+    train = sets[TRAIN].images
+    order = np.random.default_rng(config.seed + 1).permutation(len(train))
+    halves = [train[part] for part in np.array_split(order, 2)]
+    return {
+        "generated": spectral_distances(train[reference], generated.images),
+        "test (other sellers)": spectral_distances(train[reference], sets[TEST].images),
+        "half of train, against the other half": spectral_distances(*halves),
     }
 
 

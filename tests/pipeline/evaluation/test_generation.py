@@ -87,10 +87,13 @@ def test_a_generator_is_measured_from_end_to_end(at_hand, classifier_file, tmp_p
     assert "| test (other sellers) | 24 / 50 |" in tables
     assert "| half of train, against the other half | 30 / 30 |" in tables
     assert "Features of shapes" in tables and "16 px; k = 3" in tables
+    assert "| set | 0 to 0.125 | 0.125 to 0.25 | 0.25 to 0.375 | 0.375 to 0.5 |" in tables
     assert "| classification accuracy score |" in tables and "| coverage within the category asked for |" in tables
     figures = json.loads((tmp_path / "figures.json").read_text())
     assert figures["scores"]["generated"]["frechet"] > 0
     assert 0 < figures["classification"]["real"] <= 1
+    half = figures["spectra"]["half of train, against the other half"]
+    assert len(half) == 4 and figures["spectra"]["generated"][3] > half[3] > 0  # learnt in 25 steps, it draws noise
     assert figures["speed"] > 0
     for what in ("samples", "neighbours", "interpolations"):
         assert cv2.imread(str(tmp_path / f"sheet-{what}.png")).std() > 5
