@@ -13,12 +13,12 @@ import keras
 import numpy as np
 
 from models.articles import COLOUR_NAMES, DEVELOPMENT, TRAIN, Articles
+from models.averaging import AveragingAdamW
 from models.classifier.augment import BatchMaker
 from models.classifier.classifier import Classifier, save_classifier
 from models.classifier.network import build_network
 from models.classifier.settings import ClassifierConfig, Recipe
 from models.metrics.recognition import agreement, balanced_accuracy
-from models.segmentation.averaging import AveragingAdamW
 from models.segmentation.progress import Checkpoints
 
 _SETTLING_STEPS = 30  # of batch statistics, to the averaged weights

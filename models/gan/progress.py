@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import csv
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -14,6 +13,7 @@ import numpy as np
 from scipy.spatial.distance import cdist
 
 from models.articles import COLOUR_NAMES, Articles
+from models.averaging import averaged_weights
 from models.gan.sampling import Sampler
 
 COLUMNS = (
@@ -61,19 +61,6 @@ def sample_sheet(sampler: Sampler, columns: int = 12) -> np.ndarray:
     return np.concatenate(
         [np.concatenate(list(pictures[row * columns : (row + 1) * columns]), axis=1) for row in range(rows)]
     )
-
-
-@contextmanager
-def averaged_weights(model: keras.Model) -> Iterator[None]:
-    """Puts the average of the weights in the place of the last ones for a while."""
-    variables = model.trainable_variables
-    own = [keras.ops.convert_to_numpy(variable).copy() for variable in variables]
-    model.optimizer.finalize_variable_values(variables)
-    try:
-        yield
-    finally:
-        for variable, value in zip(variables, own, strict=True):
-            variable.assign(value)
 
 
 class Watch(keras.callbacks.Callback):

@@ -10,10 +10,11 @@ import keras
 import numpy as np
 
 from models.articles import COLOUR_NAMES, TRAIN, Articles
+from models.averaging import averaged_weights
 from models.gan.adversary import Adversaries
 from models.gan.feeding import ArticleBatches
 from models.gan.network import build_discriminator, build_generator
-from models.gan.progress import Watch, averaged_weights
+from models.gan.progress import Watch
 from models.gan.sampling import Sampler, discriminator_path, write_labels
 from models.gan.settings import GanConfig
 from models.gan.two_rates import TwoRateAdam

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 from keras import ops
 
-from models.segmentation.averaging import AveragingAdamW
+from models.averaging import AveragingAdamW
 
 _MEMORY = 0.98  # of the running mean of the gradients' norms
 

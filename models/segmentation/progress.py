@@ -10,6 +10,8 @@ from pathlib import Path
 
 import keras
 
+from models.averaging import averaged_weights
+
 COLUMNS = ("round", "epoch", "seconds", "loss", "learning_rate")
 
 
@@ -102,17 +104,8 @@ class Curves(keras.callbacks.Callback):
             "learning_rate": f"{float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)):.3g}",
         }
         if self._score and ((epoch + 1) % self._every == 0 or epoch + 1 == self.params["epochs"]):
-            line[self._measure] = f"{self._averaged_score():.4f}"
+            with averaged_weights(self.model):
+                line[self._measure] = f"{self._score():.4f}"
         with self._path.open("a", newline="") as file:
             csv.DictWriter(file, self._columns).writerow(line)
         print(", ".join(f"{name} {value}" for name, value in line.items()), flush=True)
-
-    def _averaged_score(self) -> float:
-        assert self._score
-        variables = self.model.trainable_variables
-        own = [keras.ops.convert_to_numpy(variable).copy() for variable in variables]
-        self.model.optimizer.finalize_variable_values(variables)
-        score = self._score()
-        for variable, value in zip(variables, own, strict=True):
-            variable.assign(value)
-        return score

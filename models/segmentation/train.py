@@ -18,11 +18,11 @@ import keras
 import numpy as np
 
 from models import registry
+from models.averaging import AveragingAdamW
 from models.metrics.segmentation import intersection_over_union
 from models.saving import save_compactly
 from models.segmentation import losses
 from models.segmentation.augment import SampleMaker, whole_products
-from models.segmentation.averaging import AveragingAdamW
 from models.segmentation.examples import Examples, square
 from models.segmentation.feeding import BatchMaker, batches
 from models.segmentation.network import build_network, with_size

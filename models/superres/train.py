@@ -11,8 +11,8 @@ import numpy as np
 from keras import ops
 
 from models.articles import DEVELOPMENT, TRAIN
+from models.averaging import AveragingAdamW
 from models.metrics.superres import psnr
-from models.segmentation.averaging import AveragingAdamW
 from models.segmentation.progress import Checkpoints, Curves
 from models.superres.network import build_network
 from models.superres.photos import read_photos

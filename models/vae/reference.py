@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from models.articles import Articles
-from models.segmentation.averaging import AveragingAdamW
+from models.averaging import AveragingAdamW
 from models.vae.augment import Variation, varied
 from models.vae.network import NetworkConfig, build_encoder
 

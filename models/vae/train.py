@@ -14,8 +14,8 @@ import numpy as np
 from keras import ops
 
 from models.articles import DEVELOPMENT, TRAIN, Articles
+from models.averaging import AveragingAdamW, averaged_weights
 from models.draws import EpochDraws
-from models.segmentation.averaging import AveragingAdamW
 from models.segmentation.progress import Checkpoints
 from models.vae import losses, sheets
 from models.vae.anomaly import Judge
@@ -166,19 +166,6 @@ def write_sheets(codec: sheets.Codec, images: np.ndarray, folder: Path, name: st
     sheets.sample_sheet(folder / f"{name}-samples.png", codec)
     if len(shown) > 1:
         sheets.interpolation_sheet(folder / f"{name}-interpolation.png", codec, shown[:16])
-
-
-@contextlib.contextmanager
-def averaged_weights(model: keras.Model) -> Iterator[None]:
-    """Puts the averaged weights in the place of a model's own for a while."""
-    variables = model.trainable_variables
-    own = [ops.convert_to_numpy(variable).copy() for variable in variables]
-    model.optimizer.finalize_variable_values(variables)
-    try:
-        yield
-    finally:
-        for variable, value in zip(variables, own, strict=True):
-            variable.assign(value)
 
 
 @contextlib.contextmanager

@@ -1,6 +1,9 @@
-"""AdamW whose average of the weights forgets where it began."""
+"""AdamW whose average of the weights forgets where it began, and the use of that average while training goes on."""
 
 from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
 
 import keras
 from keras import ops
@@ -26,3 +29,20 @@ class AveragingAdamW(keras.optimizers.AdamW):
             if average is not None:
                 kept = ops.cast(momentum, variable.dtype)
                 average.assign(kept * average + (1 - kept) * variable)
+
+
+@contextlib.contextmanager
+def averaged_weights(model: keras.Model) -> Iterator[None]:
+    """Puts the averaged weights in the place of a model's own for a while.
+
+    Args:
+      model: compiled with an optimiser that averages the weights (``use_ema``).
+    """
+    variables = model.trainable_variables
+    own = [ops.convert_to_numpy(variable).copy() for variable in variables]
+    model.optimizer.finalize_variable_values(variables)
+    try:
+        yield
+    finally:
+        for variable, value in zip(variables, own, strict=True):
+            variable.assign(value)
