@@ -18,6 +18,7 @@ from models.gan.progress import Watch
 from models.gan.sampling import Sampler, discriminator_path, write_labels
 from models.gan.settings import GanConfig
 from models.gan.two_rates import TwoRateAdam
+from models.precision import computing_in
 from models.saving import save_compactly
 from models.segmentation.progress import Checkpoints
 
@@ -46,13 +47,9 @@ def load_articles(config: GanConfig) -> Articles:
 def build(config: GanConfig, categories: int) -> Adversaries:
     """Builds both networks, compiled for training."""
     keras.utils.set_random_seed(config.seed)
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(config.precision)
-    try:
+    with computing_in(config.precision):
         generator = build_generator(config.network, categories, len(COLOUR_NAMES))
         discriminator = build_discriminator(config.network, categories, len(COLOUR_NAMES))
-    finally:
-        keras.config.set_dtype_policy(before)
     ground = _PLAIN if config.articles.fit == "product" else _MIDDLE
     model = Adversaries(generator, discriminator, config.loss, ground=ground, seed=config.seed)
     settings = config.optimiser

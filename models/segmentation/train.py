@@ -6,11 +6,9 @@ Rounds, each on the labels of a teacher: first GrabCut's, then the network's own
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import hashlib
 import importlib.util
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -20,6 +18,7 @@ import numpy as np
 from models import registry
 from models.averaging import AveragingAdamW
 from models.metrics.segmentation import intersection_over_union
+from models.precision import computing_in
 from models.saving import save_compactly
 from models.segmentation import losses
 from models.segmentation.augment import SampleMaker, whole_products
@@ -203,16 +202,6 @@ def development_score(network: keras.Model, development: Examples) -> float:
     return float(np.mean(scores))
 
 
-@contextlib.contextmanager
-def _computing_in(precision: str) -> Iterator[None]:
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(precision)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
-
-
 def _initial_network(config: TrainingConfig) -> tuple[keras.Model, str]:
     """Returns the network at its first size, and what it starts from."""
     network = build_network(dataclasses.replace(config.network, size=config.rounds[0].size))
@@ -260,7 +249,7 @@ def train(config: TrainingConfig) -> Path:
     if config.tensorboard and not importlib.util.find_spec("tensorboard"):
         raise ValueError("tensorboard=True needs a package that is missing: pip install 'packshot[train]'")
     keras.utils.set_random_seed(config.seed)
-    with _computing_in(config.precision):
+    with computing_in(config.precision):
         network, start = _initial_network(config)
     output = Path(config.output)
     (output / "rounds").mkdir(parents=True, exist_ok=True)
@@ -270,7 +259,7 @@ def train(config: TrainingConfig) -> Path:
     for number, stage in enumerate(config.rounds):
         fingerprint = round_fingerprint(config, number, f"{start}+{sets.fingerprint}")
         finished = output / "rounds" / f"{number}-{fingerprint}.weights.h5"
-        with _computing_in(config.precision):
+        with computing_in(config.precision):
             network = with_size(network, config.network, stage.size)
             if finished.exists():
                 print(f"round {number}: trained before with the same settings, {finished} is used")

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import hashlib
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import keras
@@ -16,6 +14,7 @@ from keras import ops
 from models.articles import DEVELOPMENT, TRAIN, Articles
 from models.averaging import AveragingAdamW, averaged_weights
 from models.draws import EpochDraws
+from models.precision import computing_in
 from models.segmentation.progress import Checkpoints
 from models.vae import losses, sheets
 from models.vae.anomaly import Judge
@@ -168,16 +167,6 @@ def write_sheets(codec: sheets.Codec, images: np.ndarray, folder: Path, name: st
         sheets.interpolation_sheet(folder / f"{name}-interpolation.png", codec, shown[:16])
 
 
-@contextlib.contextmanager
-def _computing_in(precision: str) -> Iterator[None]:
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(precision)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
-
-
 def train(config: TrainingConfig) -> Path:
     """Trains the autoencoder and writes what serves.
 
@@ -244,7 +233,7 @@ def train_network(config: TrainingConfig, splits: dict[str, Articles]) -> Vae:
     (output / "rounds").mkdir(parents=True, exist_ok=True)
     name = config.fingerprint(hashlib.sha256(images.tobytes()).hexdigest())
     keras.utils.set_random_seed(config.seed)
-    with _computing_in(config.precision):
+    with computing_in(config.precision):
         vae = Vae(config.network, config.seed)
     finished = output / "rounds" / f"{name}.weights.h5"
     if finished.exists():
