@@ -18,6 +18,7 @@ from models.classifier.augment import BatchMaker
 from models.classifier.classifier import Classifier, save_classifier
 from models.classifier.network import build_network
 from models.classifier.settings import ClassifierConfig, Recipe
+from models.extras import imported_for_training
 from models.metrics.recognition import agreement, balanced_accuracy
 from models.segmentation.progress import Checkpoints
 
@@ -178,12 +179,8 @@ def train_classifier(config: ClassifierConfig) -> Path:
     Raises:
       FileNotFoundError, ValueError: the data or settings are not as they should be; nothing was trained.
     """
-    try:
+    with imported_for_training():
         from models.datasets.articles import load_articles
-    except ImportError as error:
-        raise ValueError(
-            f"training needs a package that is missing ({error}): pip install 'packshot[train]'"
-        ) from error
     sets = [load_articles(source, config.output) for source in config.sources]
     train = sets[0][TRAIN]
     for other in sets[1:]:

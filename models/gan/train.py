@@ -11,6 +11,7 @@ import numpy as np
 
 from models.articles import COLOUR_NAMES, TRAIN, Articles
 from models.averaging import averaged_weights
+from models.extras import imported_for_training
 from models.gan.adversary import Adversaries
 from models.gan.feeding import ArticleBatches
 from models.gan.network import build_discriminator, build_generator
@@ -31,12 +32,8 @@ def load_articles(config: GanConfig) -> Articles:
     Raises:
       FileNotFoundError, ValueError: the data are not as the configuration says, or a package is missing.
     """
-    try:
+    with imported_for_training():
         from models.datasets.articles import load_articles as load
-    except ImportError as error:
-        raise ValueError(
-            f"training needs a package that is missing ({error}): pip install 'packshot[train]'"
-        ) from error
     articles = load(config.articles, config.output)[TRAIN]
     if config.limit and len(articles) > config.limit:
         order = np.argsort([hashlib.sha256(id.encode()).hexdigest() for id in articles.ids])

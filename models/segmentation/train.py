@@ -17,6 +17,7 @@ import numpy as np
 
 from models import registry
 from models.averaging import AveragingAdamW
+from models.extras import imported_for_training
 from models.metrics.segmentation import intersection_over_union
 from models.precision import computing_in
 from models.saving import save_compactly
@@ -61,12 +62,8 @@ def load_examples(config: TrainingConfig) -> TrainingSets:
     Raises:
       FileNotFoundError, ValueError: the data are not as the configuration says, or a package is missing.
     """
-    try:
+    with imported_for_training():
         from models.datasets import cut_outs
-    except ImportError as error:
-        raise ValueError(
-            f"training needs a package that is missing ({error}): pip install 'packshot[train]'"
-        ) from error
     from models.datasets.plan import DEVELOPMENT, TRAIN, plan_datasets
     from models.datasets.reviewed import read_reviewed, with_reviewed
 

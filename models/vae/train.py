@@ -14,6 +14,7 @@ from keras import ops
 from models.articles import DEVELOPMENT, TRAIN, Articles
 from models.averaging import AveragingAdamW, averaged_weights
 from models.draws import EpochDraws
+from models.extras import imported_for_training
 from models.precision import computing_in
 from models.segmentation.progress import Checkpoints
 from models.vae import losses, sheets
@@ -179,12 +180,8 @@ def train(config: TrainingConfig) -> Path:
     Raises:
       FileNotFoundError, ValueError: the data or settings are not as they should be; nothing was trained.
     """
-    try:
+    with imported_for_training():
         from models.datasets.articles import load_articles
-    except ImportError as error:
-        raise ValueError(
-            f"training needs a package that is missing ({error}): pip install 'packshot[train]'"
-        ) from error
     splits = load_articles(config.articles, config.output)
     vae = train_network(config, splits)
     return export(config, vae, splits)
