@@ -16,24 +16,23 @@ from typing import Any
 
 import numpy as np
 
-from models.articles import COLOUR_NAMES, DEVELOPMENT, TEST, TRAIN, Articles, ArticleSource, Fit
+from models.articles import COLOUR_NAMES, DEVELOPMENT, TEST, TRAIN, Articles
 from models.classifier.settings import DEFAULT_RECIPE, Recipe, read_recipe
 from models.classifier.training import draw_shares, fit_classifier, joined
 from models.metrics.generation import resized
 from pipeline.evaluation.classification_score import with_size
 from pipeline.evaluation.gain_tables import decision, describe
 from pipeline.evaluation.generators import Generator, load_generator, positions
+from pipeline.evaluation.real_articles import RealArticles
 
 WITHOUT, WITH = "without", "with"
 
 
-@dataclasses.dataclass(frozen=True)
-class GainConfig:
-    """What to train on what.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GainConfig(RealArticles):
+    """What to train on what: the real articles, and
 
     Attributes:
-      catalogue, cutouts, fit, id_column, image_column, group_column, category_column: the real articles, as in
-        ``ArticleSource``.
       generator: file of a generator.
       output: folder for the dataset, for ``trainings.jsonl`` with a line a finished training, and for
         ``enabled.yaml``; trainings that are there are not done again.
@@ -47,14 +46,7 @@ class GainConfig:
       json: path for all figures, or None.
     """
 
-    catalogue: str
     generator: str
-    cutouts: str = ""
-    fit: Fit = "product"
-    id_column: str = "id"
-    image_column: str = "image"
-    group_column: str = "seller"
-    category_column: str = "category"
     output: str = "build/gain"
     sizes: tuple[int, ...] = (10, 25, 50, 100)
     seeds: int = 5
@@ -75,11 +67,6 @@ class GainConfig:
                 raise ValueError(f"{name}={getattr(self, name)!r} must be at least {least}")
         if not 0 < self.share < 1:
             raise ValueError(f"share={self.share!r} must be above 0 and below 1")
-
-    def source(self, size: int) -> ArticleSource:
-        """The real articles at a size."""
-        columns = {name: getattr(self, name) for name in vars(self) if name.endswith("_column")}
-        return ArticleSource(self.catalogue, cutouts=self.cutouts, fit=self.fit, size=size, **columns)
 
 
 @dataclasses.dataclass(frozen=True)

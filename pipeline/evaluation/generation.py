@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from models.articles import DEVELOPMENT, TEST, TRAIN, Articles, ArticleSource, Fit
+from models.articles import DEVELOPMENT, TEST, TRAIN, Articles
 from models.classifier.classifier import Classifier
 from models.metrics.generation import Extractor, FeatureSet, GenerationScores, compare, extract
 from models.metrics.manifold import ManifoldScores, manifold_scores
@@ -27,18 +27,17 @@ from pipeline.evaluation.generators import (
     read_pictures,
     sample_like,
 )
+from pipeline.evaluation.real_articles import RealArticles
 from pipeline.evaluation.spoilt import spoilt_scores
 
 SAME_HASH = 2  # differing bits of 64 up to which two pictures count as one; 6 let clear shapes on plain grounds agree
 
 
-@dataclasses.dataclass(frozen=True)
-class GenerationConfig:
-    """What to measure on what.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GenerationConfig(RealArticles):
+    """What to measure on what: the real articles, at the size of the generated pictures, and
 
     Attributes:
-      catalogue, cutouts, fit, id_column, image_column, group_column, category_column: the real articles, as in
-        ``ArticleSource``; they are read at the size of the generated pictures.
       generator: file of a generator. This or ``samples``.
       samples: folder or ``.npz`` of pictures.
       output: folder for the dataset of the articles and for classifiers.
@@ -53,13 +52,6 @@ class GenerationConfig:
       json: path for all figures, or None.
     """
 
-    catalogue: str
-    cutouts: str = ""
-    fit: Fit = "product"
-    id_column: str = "id"
-    image_column: str = "image"
-    group_column: str = "seller"
-    category_column: str = "category"
     generator: str = ""
     samples: str = ""
     output: str = "build/evaluation"
@@ -79,11 +71,6 @@ class GenerationConfig:
         for name, least in (("count", 2 * self.k + 2), ("k", 1), ("classification_steps", 0), ("seed", 0)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name}={getattr(self, name)!r} must be at least {least}")
-
-    def source(self, size: int) -> ArticleSource:
-        """The real articles at a size."""
-        columns = {name: getattr(self, name) for name in vars(self) if name.endswith("_column")}
-        return ArticleSource(self.catalogue, cutouts=self.cutouts, fit=self.fit, size=size, **columns)
 
 
 @dataclasses.dataclass(frozen=True)
