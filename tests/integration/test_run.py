@@ -21,6 +21,16 @@ def rows(finished, table="catalogue"):
     return pq.read_table(finished.output / table / finished.run).to_pylist()
 
 
+def copied(catalogue, folder, whole, broken=0):
+    """Copies so many photos of the catalogue to a new folder, named by their number; returns the names in order."""
+    folder.mkdir()
+    truth = pq.read_table(catalogue / "truth.parquet").to_pylist()
+    ids = [[row["id"] for row in truth if bool(row["broken"]) is bad] for bad in (False, True)]
+    for number, name in enumerate([*ids[0][:whole], *ids[1][:broken]]):
+        (folder / f"{number}{os.path.splitext(name)[1]}").write_bytes((catalogue / "images" / name).read_bytes())
+    return sorted(path.name for path in folder.iterdir())
+
+
 def test_every_photo_is_accounted_for(first_run, catalogue):
     run = first_run.json
     files = [path for path in (catalogue / "images").rglob("*") if path.is_file()]
@@ -107,12 +117,7 @@ def test_an_unchanged_catalogue_is_carried_over_without_work(first_run, packshot
 
 def test_a_changed_photo_alone_is_done_again_and_a_removed_one_goes(packshot, catalogue, tmp_path):
     source = tmp_path / "in"
-    source.mkdir()
-    truth = pq.read_table(catalogue / "truth.parquet").to_pylist()
-    chosen = [row["id"] for row in truth if not row["broken"]][:4]
-    for number, name in enumerate(chosen):
-        (source / f"{number}{os.path.splitext(name)[1]}").write_bytes((catalogue / "images" / name).read_bytes())
-    names = sorted(path.name for path in source.iterdir())
+    names = copied(catalogue, source, whole=4)
     assert len(names) == 4
     packshot(source, tmp_path / "out")
     (source / names[0]).write_bytes((source / names[1]).read_bytes() + b"\0")
@@ -136,9 +141,10 @@ def test_parquet_with_attributes(packshot, parquet_catalogue, tmp_path):
 
 
 def test_too_many_rejections_end_with_status_3(packshot, catalogue, tmp_path, capsys):
-    done = packshot(catalogue / "images", tmp_path / "out", "--max_rejected_fraction", "0.01")
+    copied(catalogue, tmp_path / "in", whole=2, broken=1)
+    done = packshot(tmp_path / "in", tmp_path / "out", "--max_rejected_fraction", "0.33")
     assert done.status == 3
-    assert "3 of 18 photos were rejected" in capsys.readouterr().err
+    assert "1 of 3 photos were rejected" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
