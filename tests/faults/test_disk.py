@@ -26,10 +26,11 @@ import os
 rename = os.replace
 os.replace = lambda source, target: None if {name!r} in target else rename(source, target)
 """
+_IMPATIENT = "import pipeline.sinks.storage as storage; storage._FIRST_PAUSE = 0.01"
 
 
 def test_one_in_five_renames_is_a_lie(shop, output, check):
-    status, said = shop.ended(shop.start(output.path, first=_LYING_RENAME))
+    status, said = shop.ended(shop.start(output.path, first=_LYING_RENAME + _IMPATIENT))
     assert status == 0, said
     check.ended_as_if_undisturbed(output)
 
@@ -37,8 +38,8 @@ def test_one_in_five_renames_is_a_lie(shop, output, check):
 def test_a_file_that_is_never_renamed_is_its_photos_rejection(shop, output, check, undisturbed):
     asset = next(name for name in sorted(undisturbed.assets()) if name not in output.assets() and "/mask/" in name)
     name = asset.rsplit("/", 1)[1]
-    lie = _LYING_ABOUT_ONE.format(name=name) + "import pipeline.sinks.storage as s; s._FIRST_PAUSE = 0.01"
-    status, said = shop.ended(shop.start(output.path, "--max_rejected_fraction", "0.05", first=lie))
+    lie = _LYING_ABOUT_ONE.format(name=name)
+    status, said = shop.ended(shop.start(output.path, "--max_rejected_fraction", "0.05", first=lie + _IMPATIENT))
     assert status == 3, said
     check.previous_run_is_untouched(output, latest=False)
     rejected = pq.read_table(output.path / "rejections" / output.latest).to_pylist()
