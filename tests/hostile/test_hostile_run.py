@@ -98,7 +98,7 @@ def check_places(ended: Ended, above: Path) -> None:
 def ordinary(tmp_path_factory) -> Ended:
     above = tmp_path_factory.mktemp("ordinary")
     (above / "in").mkdir()
-    for index, content in enumerate(ordinary_photos(60)):
+    for index, content in enumerate(ordinary_photos(32)):
         (above / "in" / f"{index}.jpg").write_bytes(content)
     return Ended(above / "in", above / "out")
 
