@@ -34,7 +34,7 @@ demo: $(VENV)/installed
 	  --outputs packshot,mask,cutout --max_rejected_fraction 0.2
 
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # on Flink (Java) and Prism (Go), fetched and started by the tests; RUNNERS_PHOTOS=2000, RUNNERS_INPUT=feed.parquet
 test-runners: $(VENV)/installed-dev
