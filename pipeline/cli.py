@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from pipeline.redaction import flag_names, hide_given, without_secrets
 from pipeline.usage import FAILED, INTERRUPTED, OK, TOO_MANY_REJECTED, USAGE, given, wrong_usage
 from pipeline.version import __version__
 
@@ -159,10 +161,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     try:
         parsed, rest = parser.parse_known_args(arguments)
-        if rest and parsed.command not in ("run", "plan", "prune"):
-            parser.error(f"unknown arguments {' '.join(rest)}")
+        if rest and parsed.command not in ("run", "plan", "replay", "prune"):
+            parser.error(f"unknown arguments {flag_names(rest)}")
         if parsed.command == "train":  # TensorFlow leaves it off on many CPUs, where it trains half as fast again
             os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+        hide_given(rest)
         return parsed.handle(parsed, rest)
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else FAILED
@@ -186,7 +189,7 @@ def _planned(parsed: argparse.Namespace, rest: list[str]) -> tuple[Any, Any]:
 
     silence_libraries(parsed.verbose)
     if unknown := unknown_flags(rest):
-        raise ValueError(f"unknown arguments {' '.join(unknown)}; see packshot {parsed.command} --help")
+        raise ValueError(f"unknown arguments {flag_names(unknown)}; see packshot {parsed.command} --help")
     for name in ("output",) if parsed.command == "replay" else ("input", "output"):
         if not getattr(parsed, name, None):
             raise ValueError(f"--{name} is missing; see packshot {parsed.command} --help")
@@ -221,7 +224,7 @@ def _run(parsed: argparse.Namespace, rest: list[str]) -> int:
         return _failed(error)
     except Exception as error:
         if parsed.verbose:
-            raise
+            sys.stderr.write(without_secrets(traceback.format_exc()))
         return _failed(f"the job failed: {_last_line(error)} (--verbose shows all)")
     if run is None:
         print(f"launched  run {plan.run}; {storage.join(plan.config.output, 'runs', plan.run, 'run.json')} will tell")
@@ -241,7 +244,7 @@ def _run(parsed: argparse.Namespace, rest: list[str]) -> int:
 
 
 def _failed(error: Exception | str) -> int:
-    sys.stderr.write(f"packshot: {' '.join(str(error).split())}\n")
+    sys.stderr.write(f"packshot: {' '.join(without_secrets(str(error)).split())}\n")
     return FAILED
 
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from pipeline.redaction import flag_names, without_secrets
 from pipeline.usage import FAILED, OK, wrong_usage
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def _prune(parsed: argparse.Namespace, rest: list[str]) -> int:
     silence_libraries(verbose=False)
     try:
         if unknown := unknown_flags(rest):
-            raise ValueError(f"unknown arguments {' '.join(unknown)}; see packshot prune --help")
+            raise ValueError(f"unknown arguments {flag_names(unknown)}; see packshot prune --help")
         if not parsed.min_age >= 0:
             raise ValueError(f"--min_age={parsed.min_age!r} must be at least 0 hours")
         FileSystems.set_options(PipelineOptions(rest))
@@ -91,7 +92,7 @@ def _prune(parsed: argparse.Namespace, rest: list[str]) -> int:
     except (ValueError, OutputBusy, OSError) as error:
         return wrong_usage(error)
     except storage.StorageError as error:
-        sys.stderr.write(f"packshot: {' '.join(str(error).split())}; start again to go on from here\n")
+        sys.stderr.write(f"packshot: {' '.join(without_secrets(str(error)).split())}; start again to go on from here\n")
         return FAILED
     return OK
 

@@ -7,6 +7,8 @@ import dataclasses
 import sys
 from typing import Any
 
+from pipeline.redaction import without_secrets
+
 OK, FAILED, USAGE, TOO_MANY_REJECTED, INTERRUPTED = 0, 1, 2, 3, 130
 
 
@@ -18,5 +20,5 @@ def given(parsed: argparse.Namespace, kind: type) -> dict[str, Any]:
 
 def wrong_usage(error: Exception) -> int:
     """Says in one line what is wrong; returns the exit status for it."""
-    sys.stderr.write(f"packshot: {' '.join(str(error).split())}\n")
+    sys.stderr.write(f"packshot: {' '.join(without_secrets(str(error)).split())}\n")
     return USAGE

@@ -15,6 +15,7 @@ import apache_beam as beam
 import requests
 import urllib3
 
+from pipeline.redaction import SECRET_WORDS
 from pipeline.sinks import storage
 from pipeline.sources.filesystem import beam_path, exists, open_file, scheme_of
 from pipeline.sources.http_session import http_session
@@ -31,7 +32,6 @@ _CONDITIONS = {"etag": "If-None-Match", "modified": "If-Modified-Since"}
 # A server that sends a byte now and then never runs into the timeout of a single read.
 _MAX_TIMEOUTS_A_FILE = 10
 _SHOWN_CHARACTERS = 200
-_SECRET_PARAMETERS = ("sig", "token", "key", "secret", "password", "passwd", "credential", "auth", "session", "policy")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,7 +130,7 @@ def without_credentials(uri: str) -> str:
     parameters = []
     for parameter in query.partition("#")[0].split("&"):
         name, equals, _ = parameter.partition("=")
-        secret = any(word in urllib.parse.unquote(name).lower() for word in _SECRET_PARAMETERS)
+        secret = any(word in urllib.parse.unquote(name).lower() for word in SECRET_WORDS)
         parameters.append(f"{name}{equals}..." if secret else parameter)
     return scheme + slashes + host + slash + path + mark + "&".join(parameters)
 

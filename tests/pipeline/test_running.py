@@ -1,6 +1,8 @@
 """Which workers a local run takes."""
 
+import logging
 import shlex
+import sys
 
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
@@ -36,3 +38,14 @@ def test_job_server_that_does_not_answer_is_told_before_anything_is_written():
 @pytest.mark.parametrize("flags", [[], ["--job_endpoint=embed"]])
 def test_no_job_server_is_asked_for_where_none_is_named(flags):
     running._check_job_server(PipelineOptions(flags))
+
+
+def test_log_lines_are_written_without_credentials(monkeypatch, capsys):
+    """Beam's workers log all options of the job."""
+    monkeypatch.setattr(logging.root, "handlers", [])
+    monkeypatch.setattr(logging.root, "level", logging.WARNING)
+    monkeypatch.setattr(sys, "stderr", sys.stdout)
+    running.silence_libraries(verbose=True)
+    logging.getLogger("beam").info("Pipeline_options: %s", {"s3_secret_access_key": "hush", "runner": "DirectRunner"})
+    said = capsys.readouterr().out
+    assert "INFO beam: Pipeline_options" in said and "DirectRunner" in said and "hush" not in said
