@@ -194,6 +194,9 @@ class LocalStore:
     def is_transient(self, error: Exception) -> bool:
         return isinstance(error, OSError) and error.errno in _TRANSIENT_ERRNOS
 
+    def is_throttled(self, error: Exception) -> bool:
+        return False
+
     def _replace(self, path: str, content: bytes) -> None:
         folder = os.path.dirname(path)
         self._make(folder)

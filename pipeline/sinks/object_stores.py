@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import concurrent.futures
 import hashlib
+import logging
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -18,9 +19,14 @@ from typing import Any
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from pipeline.redaction import hide
 from pipeline.sinks.store import Entry, MismatchError, Outcome, StorageError, Store, SupersededError
 
+_LOGGER = logging.getLogger(__name__)
 _TIMEOUT = (10.0, 30.0)  # seconds to connect, and to wait for the next bytes; the clients' own is a minute
+_S3_ATTEMPTS = 3  # of its client, for each of those of pipeline.sinks.storage
+# Google's client pauses by chance up to these seconds, the double each time, and gives up; its own are 1, 60 and 120.
+_GCS_FIRST_PAUSE, _GCS_LONGEST_PAUSE, _GCS_PATIENCE = 0.5, 20.0, 60.0
 _CONNECT_LOCK = threading.Lock()
 _connected: dict[str, tuple[Any, Store]] = {}  # scheme: (the options it was made from, store)
 
@@ -96,7 +102,7 @@ class S3Store:
             request = {"Bucket": bucket, "Key": key, "Body": content, "ContentType": "text/plain"}
             self._put(request, **condition)
         except self._client.exceptions.ClientError as error:
-            if _s3_status(error) in (404, 409, 412):
+            if _s3_status(error) in (404, 412):  # at 409 two met in mid-request: what is there now says who won
                 if self.size(path) == len(content) and self.read(path) == content:
                     return  # ours: the reply to a first attempt was lost
                 raise SupersededError(f"{path!r} was written by somebody else at the same moment") from error
@@ -159,11 +165,19 @@ class S3Store:
         broken_off = (exceptions.HTTPClientError, exceptions.ConnectionError, exceptions.IncompleteReadError)
         return isinstance(error, (*broken_off, ConnectionError))
 
+    def is_throttled(self, error: Exception) -> bool:
+        from botocore import exceptions
+
+        if not isinstance(error, exceptions.ClientError):
+            return False
+        return _s3_status(error) in (429, 503) or error.response.get("Error", {}).get("Code") == "SlowDown"
+
     def _put(self, request: dict[str, Any], **condition: str) -> dict[str, Any]:
         try:
             return self._client.put_object(**request, **condition)
         except self._client.exceptions.ClientError as error:
             if _s3_status(error) == 501:  # a service without conditional writes
+                _LOGGER.warning("This S3 service knows no conditional writes: let one run at a time write to it.")
                 return self._client.put_object(**request)
             raise
 
@@ -182,10 +196,13 @@ class GcsStore:
 
     def __init__(self, options: PipelineOptions):
         from apache_beam.io.gcp import gcsio
+        from google.cloud.storage.retry import DEFAULT_RETRY
 
-        # An emulator wants no credentials, and Beam looks for some for 20 seconds where there are none.
-        emulated = "STORAGE_EMULATOR_HOST" in os.environ
+        # An emulator wants no credentials, and Beam looks for some for half a minute where there are none.
+        emulated = "STORAGE_EMULATOR_HOST" in os.environ and "GOOGLE_APPLICATION_CREDENTIALS" not in os.environ
         self._client = gcsio.create_storage_client(options, use_credentials=not emulated)
+        # All requests may be repeated: those that write name the generation that they replace.
+        self._retry = DEFAULT_RETRY.with_delay(_GCS_FIRST_PAUSE, _GCS_LONGEST_PAUSE).with_timeout(_GCS_PATIENCE)
 
     def write(self, path: str, content: bytes, sha256: str, media_type: str) -> Outcome:
         from google.api_core import exceptions
@@ -193,22 +210,13 @@ class GcsStore:
         blob = self._blob(path)
         outcome: Outcome = "written"
         try:
-            # The service checks the MD5 itself: base64 of it travels with the request.
-            blob.upload_from_string(
-                content, content_type=media_type, if_generation_match=0, checksum="md5", timeout=_TIMEOUT
-            )
+            self._upload(blob, content, media_type, 0)
         except exceptions.PreconditionFailed:
-            blob.reload(timeout=_TIMEOUT)
+            blob.reload(timeout=_TIMEOUT, retry=self._retry)
             if _gcs_holds(blob, content):
                 return "kept"
             outcome = "replaced"
-            blob.upload_from_string(
-                content,
-                content_type=media_type,
-                if_generation_match=blob.generation,
-                checksum="md5",
-                timeout=_TIMEOUT,
-            )
+            self._upload(blob, content, media_type, blob.generation)
         if not _gcs_holds(blob, content):
             raise MismatchError(f"{path!r} does not hold the {len(content)} bytes that were sent")
         return outcome
@@ -218,8 +226,9 @@ class GcsStore:
 
         blob = self._blob(path)
         try:
-            blob.reload(timeout=_TIMEOUT)
-            current, generation = blob.download_as_bytes(timeout=_TIMEOUT), blob.generation
+            blob.reload(timeout=_TIMEOUT, retry=self._retry)
+            generation = blob.generation  # now: a download forgets it where the answer does not tell it
+            current = blob.download_as_bytes(timeout=_TIMEOUT, retry=self._retry)
         except exceptions.NotFound:
             current, generation = None, 0
         if current == content:
@@ -227,9 +236,7 @@ class GcsStore:
         if current != expected:
             raise SupersededError(f"{path!r} holds {current!r}, not {expected!r}")
         try:
-            blob.upload_from_string(
-                content, content_type="text/plain", if_generation_match=generation, checksum="md5", timeout=_TIMEOUT
-            )
+            self._upload(blob, content, "text/plain", generation)
         except exceptions.PreconditionFailed as error:
             if self.size(path) == len(content) and self.read(path) == content:
                 return  # ours: the reply to a first attempt was lost
@@ -239,40 +246,39 @@ class GcsStore:
         from google.api_core import exceptions
 
         try:
-            return self._blob(path).download_as_bytes(timeout=_TIMEOUT)
+            return self._blob(path).download_as_bytes(timeout=_TIMEOUT, retry=self._retry)
         except exceptions.NotFound as error:
             raise FileNotFoundError(f"there is no object {path!r}") from error
 
     def size(self, path: str) -> int | None:
         bucket, name = _parts(path)
-        blob = self._client.bucket(bucket).get_blob(name, timeout=_TIMEOUT)
+        blob = self._client.bucket(bucket).get_blob(name, timeout=_TIMEOUT, retry=self._retry)
         return None if blob is None else blob.size
 
     def names(self, folder: str) -> list[str]:
         bucket, prefix = _folder(folder)
-        blobs = self._client.list_blobs(bucket, prefix=prefix, delimiter="/", timeout=_TIMEOUT)
+        blobs = self._client.list_blobs(bucket, prefix=prefix, delimiter="/", timeout=_TIMEOUT, retry=self._retry)
         return [blob.name[len(prefix) :] for blob in blobs]
 
     def version(self, path: str) -> str | None:
         bucket, name = _parts(path)
-        blob = self._client.bucket(bucket).get_blob(name, timeout=_TIMEOUT)
+        blob = self._client.bucket(bucket).get_blob(name, timeout=_TIMEOUT, retry=self._retry)
         return None if blob is None else str(blob.generation)
 
     def walk(self, folder: str, prefix: str) -> Iterator[Entry]:
         bucket, root = _folder(folder)
-        for blob in self._client.list_blobs(bucket, prefix=root + prefix, timeout=_TIMEOUT):
+        for blob in self._client.list_blobs(bucket, prefix=root + prefix, timeout=_TIMEOUT, retry=self._retry):
             name, version = blob.name.removeprefix(root), str(blob.generation)
             yield Entry(name, blob.size, blob.updated.timestamp(), version=version)
 
     def delete(self, folder: str, names: Sequence[str]) -> None:
         from google.api_core import exceptions
-        from google.cloud.storage.retry import DEFAULT_RETRY
 
         bucket, root = _folder(folder)
 
         def remove(name: str) -> None:
             try:
-                self._client.bucket(bucket).blob(root + name).delete(timeout=_TIMEOUT, retry=DEFAULT_RETRY)
+                self._client.bucket(bucket).blob(root + name).delete(timeout=_TIMEOUT, retry=self._retry)
             except exceptions.NotFound:
                 return
 
@@ -287,6 +293,20 @@ class GcsStore:
         if isinstance(error, exceptions.GoogleAPICallError) and error.code in _GCS_TRANSIENT_STATUS:
             return True
         return retry.if_transient_error(error) or isinstance(error, (ConnectionError, requests.Timeout))
+
+    def is_throttled(self, error: Exception) -> bool:
+        return False  # Google's client has been patient already
+
+    def _upload(self, blob, content: bytes, media_type: str, generation: int) -> None:
+        # The service checks the MD5 itself: base64 of it travels with the request.
+        blob.upload_from_string(
+            content,
+            content_type=media_type,
+            if_generation_match=generation,
+            checksum="md5",
+            timeout=_TIMEOUT,
+            retry=self._retry,
+        )
 
     def _blob(self, path: str):
         bucket, name = _parts(path)
@@ -318,6 +338,7 @@ def _s3_client(options: PipelineOptions):
     from botocore.config import Config
 
     given = options.view_as(S3Options)
+    hide((given.s3_access_key_id, given.s3_secret_access_key, given.s3_session_token))  # in workers as well
     return boto3.session.Session().client(
         "s3",
         region_name=given.s3_region_name,
@@ -331,7 +352,7 @@ def _s3_client(options: PipelineOptions):
         config=Config(
             connect_timeout=_TIMEOUT[0],
             read_timeout=_TIMEOUT[1],
-            retries={"mode": "standard", "total_max_attempts": 3},  # and pipeline.sinks.storage tries again
+            retries={"mode": "standard", "total_max_attempts": _S3_ATTEMPTS},
         ),
     )
 

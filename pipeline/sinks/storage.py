@@ -14,12 +14,14 @@ import hashlib
 import logging
 import os
 import posixpath
+import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from apache_beam.io.filesystems import FileSystems
 
+from pipeline.redaction import without_secrets
 from pipeline.sinks import local_store
 from pipeline.sinks.local_store import is_partial
 from pipeline.sinks.store import Entry, MismatchError, Outcome, StorageError, Store, SupersededError
@@ -28,7 +30,8 @@ T = TypeVar("T")
 
 _LOGGER = logging.getLogger(__name__)
 _ATTEMPTS = 4
-_FIRST_PAUSE = 0.2  # seconds; doubles with every attempt
+_THROTTLED_ATTEMPTS = 8  # of what a store refused because too much was asked of it: half a minute in all
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0  # seconds; they double with every attempt
 
 
 @dataclasses.dataclass(frozen=True)
@@ -183,7 +186,7 @@ def list_files(folder: str, prefix: str = "") -> Iterator[Entry]:
     except StorageError:
         raise
     except Exception as error:
-        raise StorageError(f"could not list {join(folder, prefix)!r}: {type(error).__name__}: {error}") from error
+        raise StorageError(_because(f"could not list {join(folder, prefix)!r}", error)) from error
 
 
 def delete_files(folder: str, names: Sequence[str]) -> None:
@@ -216,11 +219,17 @@ def _retried(store: Store, failure: str, operation: Callable[[], T]) -> T:
         except (FileNotFoundError, SupersededError):  # answers, not failures
             raise
         except Exception as error:
-            if attempt == _ATTEMPTS or not (isinstance(error, MismatchError) or store.is_transient(error)):
+            most = _THROTTLED_ATTEMPTS if store.is_throttled(error) else _ATTEMPTS
+            if attempt >= most or not (isinstance(error, MismatchError) or store.is_transient(error)):
                 tries = "" if attempt == 1 else f" after {attempt} attempts"
-                raise StorageError(f"{failure}{tries}: {type(error).__name__}: {error}") from error
-        time.sleep(_FIRST_PAUSE * 2 ** (attempt - 1))
+                raise StorageError(_because(failure + tries, error)) from error
+        # by chance, or all workers that were refused at once come back at once
+        time.sleep(min(_FIRST_PAUSE * 2 ** (attempt - 1), _LONGEST_PAUSE) * random.uniform(0.5, 1.0))
         attempt += 1
+
+
+def _because(failure: str, error: Exception) -> str:
+    return f"{failure}: {type(error).__name__}: {without_secrets(str(error))}"
 
 
 def _is_local(path: str) -> bool:

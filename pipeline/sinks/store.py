@@ -55,6 +55,9 @@ class Store(Protocol):
     def is_transient(self, error: Exception) -> bool:
         """Says whether the same request may well succeed a moment later."""
 
+    def is_throttled(self, error: Exception) -> bool:
+        """Says whether the store refused for too many requests, so that patience helps more than haste."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Entry:

@@ -8,7 +8,6 @@ import json
 import pathlib
 
 import pytest
-from apache_beam.internal.gcp import auth
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.portability.api import beam_runner_api_pb2
 from apache_beam.runners.portability.fn_api_runner import translations
@@ -77,9 +76,7 @@ def job(tmp_path_factory):
     folder = tmp_path_factory.mktemp("dataflow")
     render_samples(folder / "photos", count=2, seed=4)
     before = FileSystems._pipeline_options
-    with emulators.gs_server("shop") as (_, client), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(auth._Credentials, "_credentials_init", True)  # or Beam looks for some on the network for long
-        patch.setattr(auth._Credentials, "_credentials", None)
+    with emulators.gs_server("shop") as (_, client):
         client.bucket("shop").blob(MODEL.split("/", 3)[3]).upload_from_filename(resolve_model().path)
         yield Job(folder, client)
     FileSystems.set_options(before)

@@ -10,31 +10,43 @@ import struct
 import threading
 import time
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-FAULTS = ("503", "reset", "lost", "429", "half", "stall")
+FAULTS = ("503", "reset", "cut", "lost", "429", "half", "stall")
 
 
 class FaultyProxy:
-    """Counts requests and faults.
+    """Notes requests and faults.
 
     Args:
       upstream: the server's address.
       every: which request of how many is broken; 0 for none.
-      faults: in turn: ``503`` and ``429`` answer so; ``reset`` breaks the connection before the request is handed
-        on, ``lost`` after that, so that the client cannot know that it was obeyed; ``half`` breaks it in the middle of
-        the answer; ``stall`` does not answer for so long that the client gives up.
+      faults: in turn: a number is answered as the status; ``cut`` breaks the connection in the middle of what is
+        sent, ``reset`` before the request is handed on, ``lost`` after that, so that the client cannot know that it was
+        obeyed; ``half`` breaks it in the middle of the answer; ``stall`` does not answer for so long that the client
+        gives up.
       stall: seconds.
       only: break, and count, only requests whose path has this in it.
       down_after: after so many requests all are broken.
+      up_after: after so many none is.
+      before: called with method, path and body before a request is handed on.
+      body: what the answers with a number say.
+
+    Attributes:
+      asked: the method, path and ``Authorization`` of every request.
+      broken: the faults, in their order.
     """
 
     def __init__(
-        self, upstream: str, every: int, faults=FAULTS, stall: float = 1.5, only: str = "", down_after: float = math.inf
-    ):
+        self, upstream: str, every: int = 0, faults=FAULTS, stall: float = 1.5, only: str = "",
+        down_after: float = math.inf, up_after: float = math.inf,
+        before: Callable[[str, str, bytes], None] = lambda method, path, body: None, body: bytes = b"busy",
+    ):  # fmt: skip
         self.upstream = urllib.parse.urlsplit(upstream).netloc
-        self.every, self.stall, self.only, self.down_after = every, stall, only, down_after
+        self.every, self.stall, self.only = every, stall, only
+        self.down_after, self.up_after, self.before, self.body = down_after, up_after, before, body
         self.requests = 0
+        self.asked: list[tuple[str, str, str]] = []
         self.broken: list[str] = []
         self._faults = itertools.cycle(faults)
         self._lock = threading.Lock()
@@ -45,7 +57,8 @@ class FaultyProxy:
             if self.only not in path:
                 return None
             self.requests += 1
-            if self.requests <= self.down_after and (not self.every or self.requests % self.every):
+            due = self.every and self.requests % self.every == 0 and self.requests <= self.up_after
+            if not due and self.requests <= self.down_after:
                 return None
             self.broken.append(next(self._faults))
             return self.broken[-1]
@@ -75,16 +88,22 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def handle_any(self) -> None:
-        body = self._body()
+        self.proxy.asked.append((self.command, self.path, self.headers.get("Authorization", "")))
         fault = self.proxy.fault(self.path)
-        if fault in ("503", "429"):
-            self._answer(int(fault), [("Retry-After", "0")], b"busy")
+        if fault == "cut":
+            self.rfile.read(int(self.headers.get("Content-Length", 0)) // 2)
+            self._break_off()
+            return
+        body = self._body()
+        if fault and fault.isdecimal():
+            self._answer(int(fault), [("Retry-After", "0")], self.proxy.body)
             return
         if fault == "stall":
             time.sleep(self.proxy.stall)
         if fault in ("reset", "stall"):
             self._break_off()
             return
+        self.proxy.before(self.command, self.path, body)
         upstream = http.client.HTTPConnection(self.proxy.upstream, timeout=30)
         upstream.request(self.command, self.path, body, {k: v for k, v in self.headers.items() if k not in _HOP})
         reply = upstream.getresponse()

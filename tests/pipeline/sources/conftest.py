@@ -1,7 +1,6 @@
 """Object stores to read from: servers on this machine that speak the services' protocols."""
 
 import pytest
-from apache_beam.internal.gcp import auth
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from tests import emulators
@@ -15,10 +14,7 @@ def s3_client_and_options():
 
 @pytest.fixture(scope="module")
 def gs_client_and_options():
-    with emulators.gs_server("feed") as (_, client), pytest.MonkeyPatch.context() as patch:
-        # Otherwise Beam looks for credentials on the network for half a minute before it goes on without.
-        patch.setattr(auth._Credentials, "_credentials_init", True)
-        patch.setattr(auth._Credentials, "_credentials", None)
+    with emulators.gs_server("feed") as (_, client):
         yield client, PipelineOptions()
 
 
