@@ -79,6 +79,17 @@ def fold_batch_normalisation(model: keras.Model) -> keras.Model:
     return result
 
 
+def in_half_precision(model: keras.Model) -> keras.Model:
+    """Returns the same functional model with every layer computing in float16, its weights in float32."""
+
+    def clone(layer):
+        return type(layer).from_config({**layer.get_config(), "dtype": "mixed_float16"})
+
+    result = keras.models.clone_model(model, clone_function=clone)
+    result.set_weights(model.get_weights())
+    return result
+
+
 def resized(model: keras.Model, size: int) -> keras.Model:
     """Returns a trained network for pictures of another size, with the same weights.
 
@@ -108,6 +119,7 @@ class ServingModule(tf.Module):
       model: a trained model of ``build_network``; its outputs are the logits ``mask`` (batch, h, w, 1) and
         ``presence`` (batch, 1), others are dropped.
       batch: fixed batch size, or None for any.
+      half_precision: whether the network computes in float16; for GPUs.
 
     Attributes:
       size: side of the square input in pixels.
@@ -118,7 +130,7 @@ class ServingModule(tf.Module):
       ValueError: the model has other inputs or outputs, or Keras does not run on TensorFlow.
     """
 
-    def __init__(self, model: keras.Model, batch: int | None = None):
+    def __init__(self, model: keras.Model, batch: int | None = None, half_precision: bool = False):
         super().__init__(name="packshot")
         if keras.backend.backend() != "tensorflow":
             raise ValueError(
@@ -139,6 +151,8 @@ class ServingModule(tf.Module):
         self.size = shape[1]
         pruned = keras.Model(model.input, {name: outputs[name] for name in ("mask", "presence")})
         network = fold_batch_normalisation(pruned)
+        if half_precision:
+            network = in_half_precision(network)
         # weights as constants: no variables to restore, and the converter can fold what it likes
         trainable = [variable.numpy() for variable in network.trainable_variables]
         others = [variable.numpy() for variable in network.non_trainable_variables]
@@ -148,8 +162,9 @@ class ServingModule(tf.Module):
 
     def _serve(self, image):
         logits = self._logits(tf.cast(image, tf.float32))
-        mask = tf.image.resize(logits["mask"], (self.size, self.size), method="bilinear")
-        return {"mask": _to_uint8(mask)[..., 0], "presence": _to_uint8(logits["presence"])[..., 0]}
+        mask = tf.image.resize(logits["mask"], (self.size, self.size), method="bilinear")  # float32 whatever comes in
+        presence = tf.cast(logits["presence"], tf.float32)
+        return {"mask": _to_uint8(mask)[..., 0], "presence": _to_uint8(presence)[..., 0]}
 
 
 def _to_uint8(logits):

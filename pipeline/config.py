@@ -107,6 +107,12 @@ class RunConfig:
     )
     batch_size: int = _setting(8, help="photos in one call of the segmentation model", metavar="N")
     model_threads: int = _setting(1, help="threads of one call of the segmentation model on CPU", metavar="N")
+    half_precision: bool = _setting(
+        False, pixels=True, help="where a GPU runs the segmentation model, have it compute in 16 bits"
+    )
+    share_model: bool = _setting(
+        False, help="one segmentation model a machine for all its worker processes: for a GPU that several share"
+    )
     accelerator: str = _setting(
         "",
         help="ask the runner for workers with a GPU where pixels are, as in 'type:nvidia-l4;count:1;"

@@ -75,8 +75,9 @@ def build_graph(
     # a cut-out has the source's own resolution; without one, no more is decoded than the packshot needs
     wanted = None if "cutout" in config.outputs else required_working_side(plan.profile)
     handler = SegmentationHandler(
-        config.segmentation_model, batch_size=config.batch_size, threads=config.model_threads, sha256=model.sha256
-    )
+        config.segmentation_model, batch_size=config.batch_size, threads=config.model_threads, sha256=model.sha256,
+        share_model=config.share_model, half_precision=config.half_precision,
+    )  # fmt: skip
     row_of = functools.partial(
         catalogue_row,
         model=model.name,
@@ -199,7 +200,7 @@ def build_graph(
     if plan.augmentation is not None:
         tables = (*tables, *(catalogue | "AugmentCatalogue" >> AugmentCatalogue(_places(plan), plan.augmentation)))
     summaries = tables | "GatherSummaries" >> beam.Flatten()  # ShardSummary, and SampleCount of samples
-    timings = photos | "TakeTimings" >> beam.Map(lambda photo: photo.milliseconds)  # {stage: milliseconds}
+    timings = photos | "TakeTimings" >> beam.Map(lambda photo: photo.summed())  # {stage: milliseconds}
     _ = (summaries, timings) | "Commit" >> Commit(
         config.output,
         plan.run,

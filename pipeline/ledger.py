@@ -8,6 +8,7 @@ import datetime
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from models.handlers.occupancy import BUSY, PLACES, WAITED, describe_inference
 from pipeline.augmentation.counts import SampleCount, SampleLedger
 from pipeline.sinks.tables import OPTIONAL_TABLES, TABLES
 from pipeline.sinks.write_table import ShardSummary
@@ -154,7 +155,8 @@ def describe_run(
     Args:
       ledger: the run's counts.
       started, ended: of the run, with a time zone.
-      stages: summed milliseconds and number of photos by stage, in the order of the flow.
+      stages: summed milliseconds and number of photos by stage, in the order of the flow; with the sums of
+        ``models.handlers.occupancy.Share`` among them.
       config: the configuration by option.
       model: name, weights' hash and whatever describes the model.
       versions: of Packshot and the libraries that decide the bytes.
@@ -164,11 +166,14 @@ def describe_run(
     Returns:
       Counts as in ``Ledger``; ``images_per_second`` counts the photos worked on, not those carried over;
       ``resumed`` those of ready and review that a run which did not end had finished before; ``augmented``, in a
-      run with augmentation, is ``SampleLedger.as_dict``.
+      run with augmentation, is ``SampleLedger.as_dict``; ``inference``, in a run that used the model, as of
+      ``describe_inference``.
     """
     counts = dataclasses.asdict(ledger)
     rejections = counts.pop("rejections")
     del counts["samples"]
+    inference = describe_inference(stages)
+    stages = {stage: sums for stage, sums in stages.items() if stage not in (BUSY, WAITED, PLACES)}
     seconds = (ended - started).total_seconds()
     timed = max((photos for _, photos in stages.values()), default=0)
     resumed = max(0, ledger.ready + ledger.review - ledger.unchanged - ledger.duplicate - timed)
@@ -187,6 +192,7 @@ def describe_run(
         "host": host,
         "previous_run": previous_run,
         "resumed": resumed,
+        **({} if inference is None else {"inference": inference}),
         **({} if ledger.samples is None else {"augmented": ledger.samples.as_dict()}),
     }
 

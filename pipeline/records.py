@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from models.gating import Scores
+from models.handlers.occupancy import Share
 from transforms.enlarge import Enlarged
 from transforms.perceptual_hash import PerceptualHash
 from transforms.quality import Measurements
@@ -135,6 +136,7 @@ class Photo:
       encoded: assets ready to be stored.
       assets: assets stored.
       milliseconds: time spent by stage.
+      model_share: of the segmentation model's time and places.
     """
 
     id: str
@@ -177,6 +179,7 @@ class Photo:
     encoded: tuple[Encoded, ...] = ()
     assets: tuple[Asset, ...] = ()
     milliseconds: dict[str, float] = dataclasses.field(default_factory=dict)
+    model_share: Share | None = None
 
     def replace(self, **changes) -> Photo:
         """Returns this photo with some fields changed.
@@ -194,6 +197,10 @@ class Photo:
         """Returns this photo with the time of one more stage."""
         spent = self.milliseconds.get(stage, 0.0) + milliseconds
         return self.replace(milliseconds={**self.milliseconds, stage: spent})
+
+    def summed(self) -> dict[str, float]:
+        """Returns what is added up over all photos: the time of every stage, and the model's."""
+        return {**self.milliseconds, **(self.model_share.sums() if self.model_share else {})}
 
     def flagged(self, *reasons: ReviewReason) -> Photo:
         """Returns this photo with more review reasons, each named once."""

@@ -118,5 +118,5 @@ class _AddMaskDoFn(beam.DoFn):
             rejection = photo.rejected(STAGE, RejectReason.SEGMENTATION_FAILED, result.detail)
             yield beam.pvalue.TaggedOutput(REJECTED, rejection)
             return
-        photo = photo.replace(coarse_mask=result.mask, presence=result.presence)
+        photo = photo.replace(coarse_mask=result.mask, presence=result.presence, model_share=result.share)
         yield photo.timed(STAGE, result.milliseconds)

@@ -121,18 +121,21 @@ class TensorFlowBackend:
 
     Args:
       spec: the model; its ``path`` is local.
+      half_precision: compute in float16 from the pixels to the logits, with weights and answers as they are. Masks
+        then differ in their last digits. Only of a ``.keras`` network: a SavedModel computes as it was exported.
     """
 
     fixed_batch = True
 
-    def __init__(self, spec: ModelSpec):
+    def __init__(self, spec: ModelSpec, half_precision: bool = False):
         tensorflow = _import_tensorflow()
         if spec.format == "keras":
             import keras
 
             from models.export import ServingModule
 
-            self._function = ServingModule(keras.models.load_model(spec.path, compile=False)).serve
+            network = keras.models.load_model(spec.path, compile=False)
+            self._function = ServingModule(network, half_precision=half_precision).serve
         else:
             # the signature does not keep its model alive, so the model is kept here
             self._loaded = tensorflow.saved_model.load(spec.path)
@@ -233,6 +236,10 @@ def gpu_present() -> bool:
     return os.path.exists("/dev/nvidiactl") and (hidden is None or hidden.strip() not in ("", "-1", "NoDevFiles"))
 
 
+def _on_gpu() -> bool:
+    return gpu_present() and _tensorflow_sees_gpu()
+
+
 def _tensorflow_sees_gpu() -> bool:
     try:
         return bool(_import_tensorflow().config.list_physical_devices("GPU"))
@@ -240,18 +247,19 @@ def _tensorflow_sees_gpu() -> bool:
         return False
 
 
-def load_backend(spec: ModelSpec, threads: int | None = None) -> Backend:
+def load_backend(spec: ModelSpec, threads: int | None = None, half_precision: bool = False) -> Backend:
     """Loads a model on the runtime that suits it and this machine.
 
     Args:
       spec: the model, from ``models.registry.resolve_model``.
       threads: CPU threads of one run; by default one for each CPU, four at most.
+      half_precision: compute in float16 where a GPU runs it; a CPU is slower with it, not faster.
     """
-    if spec.accelerated and gpu_present() and _tensorflow_sees_gpu():
-        return TensorFlowBackend(spec.accelerated_spec())
+    if spec.accelerated and _on_gpu():
+        return TensorFlowBackend(spec.accelerated_spec(), half_precision)
     if spec.format == "tflite":
         return LiteRtBackend(files.read_bytes(spec.path), threads)
     if spec.saliency:
         return OnnxBackend(files.read_bytes(spec.path), spec.saliency, threads)
     with files.local_copy(spec.path) as path:
-        return TensorFlowBackend(spec.at(path))
+        return TensorFlowBackend(spec.at(path), half_precision and _on_gpu())

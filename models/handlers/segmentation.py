@@ -18,11 +18,14 @@ from apache_beam.ml.inference import base as beam_inference
 from apache_beam.ml.inference.base import KeyedModelHandler, ModelHandler
 
 from models.handlers import backends
+from models.handlers.occupancy import Occupancy, Share
 from models.registry import DEFAULT_MODEL, ModelSpec, resolve_model
 
 NAMESPACE = "segmentation"
 
 _LOGGER = logging.getLogger(__name__)
+
+_RUNTIMES_OWN_ERRORS = ("InternalError", "UnknownError", "RuntimeException", "Fail")  # TensorFlow's, ONNX Runtime's
 
 try:
     import resource
@@ -32,7 +35,11 @@ else:
     # Beam 2.77 forgets about it where PyTorch is missing, and then warns of that at every model it loads
     beam_inference.resource = resource
 
-_OUT_OF_MEMORY = re.compile(r"out of memory|\boom\b|failed to allocate|bad[_ ]alloc(ation)?", re.IGNORECASE)
+# The last two are what TensorFlow says where a batch does not fit into the GPU, or cuDNN's workspace beside it.
+_OUT_OF_MEMORY = re.compile(
+    r"out[ _]of[ _]memory|\boom\b|failed to allocate|bad[_ ]alloc(ation)?|dst tensor is not initialized|alloc_failed",
+    re.IGNORECASE,
+)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -43,11 +50,13 @@ class Segmentation:
       mask: uint8 (size, size), 0 ground to 255 product, of the whole frame squashed to the model's square.
       presence: 0..1, how sure the model is that there is a product.
       milliseconds: this image's share of the time its batch took.
+      share: of the model's time and places; None outside of Beam.
     """
 
     mask: np.ndarray
     presence: float
     milliseconds: float = 0.0
+    share: Share | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +68,24 @@ class SegmentationFailure:
     """
 
     detail: str
+
+
+@dataclasses.dataclass(frozen=True)
+class SegmentedBatch:
+    """What became of a batch.
+
+    Attributes:
+      results: for each image, in their order.
+      mishaps: as of ``Segmenter.segment``.
+      busy, waited: seconds of the model, as ``Occupancy`` counts them.
+      places: for images in the calls that the batch took, if all had gone well.
+    """
+
+    results: list[Segmentation | SegmentationFailure]
+    mishaps: collections.Counter
+    busy: float
+    waited: float
+    places: int
 
 
 class Segmenter:
@@ -78,8 +105,36 @@ class Segmenter:
             raise ValueError(f"batch_size={batch_size!r} must be at least 1")
         self._backend = backend
         self._lock = threading.Lock()
+        self._occupancy = Occupancy()
         self.size = backend.size
         self.batch_size = batch_size
+
+    def warm_up(self) -> None:
+        """Runs one batch of black images where shapes are compiled, so that no photo waits for that.
+
+        Memory that is too small for the batch shows here, too. What the model waits is counted from now on.
+        """
+        if self._backend.fixed_batch:
+            self.segment([np.zeros((self.size, self.size, 3), np.uint8)] * self.batch_size)
+        self._occupancy = Occupancy()
+
+    def segment_batch(self, images: Sequence[np.ndarray]) -> SegmentedBatch:
+        """Segments images and tells all there is to tell at once: the model may live in another process.
+
+        Args:
+          images: at least one, as of ``segment``.
+        """
+        mishaps: collections.Counter = collections.Counter()
+        limit = self.batch_size
+        waited = self._occupancy.begin()
+        try:
+            results = self.segment(images, mishaps)
+        finally:
+            busy = self._occupancy.end()
+        places = -(-len(images) // limit) * limit
+        share = Share(1000 * busy / len(images), 1000 * waited / len(images), places / len(images))
+        shared = [dataclasses.replace(r, share=share) if isinstance(r, Segmentation) else r for r in results]
+        return SegmentedBatch(shared, mishaps, busy, waited, places)
 
     def predict(self, images: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """Segments images in one call of the backend; any failure is the caller's.
@@ -163,7 +218,9 @@ def out_of_memory(error: BaseException) -> bool:
     # by name, as the runtime that defines the class need not be there
     if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
         return True
-    return isinstance(error, RuntimeError) and bool(_OUT_OF_MEMORY.search(str(error)))
+    if not isinstance(error, RuntimeError) and type(error).__name__ not in _RUNTIMES_OWN_ERRORS:
+        return False
+    return bool(_OUT_OF_MEMORY.search(str(error)))
 
 
 def load_segmenter(
@@ -195,7 +252,11 @@ class SegmentationHandler(ModelHandler[np.ndarray, Segmentation | SegmentationFa
       threads: CPU threads of one run; by default one for each CPU, four at most. Give 1 where the runner starts
         a process for each CPU.
       sha256: what the worker's model must hash to; by default it is not compared.
-      load: from a model's description and a number of threads to the loaded model.
+      share_model: one model a machine, in one of its worker processes, for all of them: for a GPU, whose memory the
+        model would otherwise take once a process. Batches then travel between processes.
+      half_precision: compute in 16 bits where a GPU runs the model; see ``backends.TensorFlowBackend``.
+      load: from a model's description and a number of threads to the loaded model; ``backends.load_backend`` by
+        default.
 
     Raises:
       ValueError: a batch size or number of threads below 1.
@@ -208,19 +269,21 @@ class SegmentationHandler(ModelHandler[np.ndarray, Segmentation | SegmentationFa
         batch_size: int = 8,
         threads: int | None = None,
         sha256: str | None = None,
-        load: Callable[[ModelSpec, int | None], backends.Backend] = backends.load_backend,
+        share_model: bool = False,
+        half_precision: bool = False,
+        load: Callable[[ModelSpec, int | None], backends.Backend] | None = None,
     ):
         if batch_size < 1:
             raise ValueError(f"batch_size={batch_size!r} must be at least 1")
         if threads is not None and threads < 1:
             raise ValueError(f"threads={threads!r} must be at least 1, or None for one for each CPU")
         # equal sizes: Beam would otherwise time the stages behind it and choose a size of its own
-        super().__init__(min_batch_size=batch_size, max_batch_size=batch_size)
+        super().__init__(min_batch_size=batch_size, max_batch_size=batch_size, large_model=share_model)
         self._model = model
         self._batch_size = batch_size
         self._threads = threads
         self._sha256 = sha256
-        self._load = load
+        self._load = load or functools.partial(backends.load_backend, half_precision=half_precision)
 
     def load_model(self) -> Segmenter:
         spec = resolve_model(self._model)
@@ -229,7 +292,9 @@ class SegmentationHandler(ModelHandler[np.ndarray, Segmentation | SegmentationFa
                 f"segmentation model {self._model!r} has sha256 {spec.sha256} here and {self._sha256} where the job "
                 f"was started; the same Packshot and the same model must be installed on every worker"
             )
-        return Segmenter(self._load(spec, self._threads), self._batch_size)
+        segmenter = Segmenter(self._load(spec, self._threads), self._batch_size)
+        segmenter.warm_up()
+        return segmenter
 
     def run_inference(
         self,
@@ -237,11 +302,16 @@ class SegmentationHandler(ModelHandler[np.ndarray, Segmentation | SegmentationFa
         model: Segmenter,
         inference_args: Mapping[str, Any] | None = None,
     ) -> Iterable[Segmentation | SegmentationFailure]:
-        mishaps: collections.Counter = collections.Counter()
-        results = model.segment(batch, mishaps)
-        for name, count in mishaps.items():
+        done = model.segment_batch(batch)
+        for name, count in done.mishaps.items():
             Metrics.counter(NAMESPACE, name).inc(count)
-        return results
+        for name, value in (
+            ("batch_fill_percent", 100 * len(batch) / done.places),
+            ("model_busy_msecs", 1000 * done.busy),
+            ("model_waited_msecs", 1000 * done.waited),
+        ):
+            Metrics.distribution(NAMESPACE, name).update(round(value))
+        return done.results
 
     def get_num_bytes(self, batch: Sequence[np.ndarray]) -> int:
         return sum(image.nbytes for image in batch)

@@ -43,6 +43,10 @@ class Brightness:
         return images[..., 0], images[:, 0, 0, 0]
 
 
+def load_poor_brightness(spec, threads):
+    return Brightness(most=4)
+
+
 def load_brightness(spec, threads):
     return Brightness(fixed_batch=True)
 
@@ -131,6 +135,24 @@ class TestSegmenter:
         results = Segmenter(Brightness(most=0), batch_size=4).segment([plain(0)] * 3)
         assert [result.detail for result in results] == ["the model failed on this photo: MemoryError: no room"] * 3
 
+    def test_a_batch_tells_how_full_it_was_and_what_it_took(self):
+        segmenter = Segmenter(Brightness(), batch_size=4)
+        done = segmenter.segment_batch([plain(0)] * 6)
+        assert done.places == 8 and done.busy > 0 and done.waited > 0
+        shares = [result.share for result in done.results]
+        assert sum(share.places for share in shares) == pytest.approx(8)
+        assert sum(share.busy for share in shares) == pytest.approx(1000 * done.busy)
+        assert sum(share.waited for share in shares) == pytest.approx(1000 * done.waited)
+
+    def test_warming_up_runs_a_whole_batch_where_shapes_are_compiled(self):
+        model = Brightness(fixed_batch=True, most=3)
+        segmenter = Segmenter(model, batch_size=8)
+        segmenter.warm_up()
+        assert model.calls == [8, 4, 2, 2, 2, 2] and segmenter.batch_size == 2  # no photo waits for that any more
+        free = Brightness()
+        Segmenter(free).warm_up()
+        assert free.calls == []
+
     def test_a_result_does_not_keep_its_batch_alive(self):
         (first, *_) = Segmenter(Brightness()).segment([plain(0)] * 8)
         assert first.mask.base is None
@@ -151,6 +173,9 @@ class TestSegmenter:
         (RuntimeError("Failed to allocate memory for requested buffer of size 12"), True),
         (RuntimeError("std::bad_alloc"), True),
         (type("ResourceExhaustedError", (Exception,), {})("OOM when allocating tensor"), True),
+        (type("InternalError", (Exception,), {})("Dst tensor is not initialized."), True),
+        (type("InternalError", (Exception,), {})("CUDNN_STATUS_ALLOC_FAILED"), True),
+        (type("InternalError", (Exception,), {})("graph is broken"), False),
         (RuntimeError("there is no room in this node"), False),
         (ValueError("out of memory"), False),
     ],
@@ -237,12 +262,49 @@ def test_tensorflow_answers_as_litert_does(kind, tflite_path, request):
     assert_same(backwards[::-1], results)
 
 
+def test_tensorflow_out_of_memory_halves_the_batch(keras_path):
+    import tensorflow
+
+    segmenter = load_segmenter(str(keras_path), batch_size=4)
+    serve, sizes = segmenter._backend._function, []
+
+    def cramped(image):
+        sizes.append(len(image))
+        if len(image) > 2:
+            raise tensorflow.errors.ResourceExhaustedError(
+                None, None, "OOM when allocating tensor with shape[4,64,64,8]"
+            )
+        return serve(image=image)
+
+    images = list(noise(5))
+    expected = load_segmenter(str(keras_path), batch_size=2).segment(images)
+    segmenter._backend._function = cramped
+    assert_same(segmenter.segment(images), expected)
+    assert sizes == [4, 2, 2, 2] and segmenter.batch_size == 2
+
+
+def test_half_precision_changes_the_last_digits_alone(keras_path):
+    import tensorflow
+
+    images = noise(4)
+    backend = TensorFlowBackend(resolve_model(str(keras_path)), half_precision=True)
+    masks, presences = backend.predict(images)
+    whole, whole_presences = TensorFlowBackend(resolve_model(str(keras_path))).predict(images)
+    assert masks.dtype == presences.dtype == np.uint8
+    assert np.abs(masks.astype(int) - whole).max() <= 4 and np.abs(presences.astype(int) - whole_presences).max() <= 4
+    computed = backend._function.get_concrete_function().graph.as_graph_def()
+    kinds = {node.attr["T"].type for f in computed.library.function for node in f.node_def if node.op == "Conv2D"}
+    kinds |= {node.attr["T"].type for node in computed.node if node.op == "Conv2D"}
+    assert kinds == {tensorflow.float16.as_datatype_enum}
+
+
 def test_the_form_for_the_gpu_is_used_where_there_is_one(tflite_path, keras_path, monkeypatch):
     spec = dataclasses.replace(resolve_model(str(tflite_path)), accelerated=str(keras_path))
     monkeypatch.setattr(backends, "gpu_present", lambda: True)
     assert isinstance(backends.load_backend(spec), LiteRtBackend)  # TensorFlow does not see it
     monkeypatch.setattr(backends, "_tensorflow_sees_gpu", lambda: True)
     assert isinstance(backends.load_backend(spec), TensorFlowBackend)
+    assert isinstance(backends.load_backend(spec, half_precision=True), TensorFlowBackend)
     assert isinstance(backends.load_backend(resolve_model(str(tflite_path))), LiteRtBackend)
 
 
@@ -367,6 +429,29 @@ class TestPipeline:
             beam.metrics.MetricsFilter().with_namespace(NAMESPACE).with_name("inference_request_batch_size")
         )["distributions"][0]
         assert (sizes.committed.count, sizes.committed.min, sizes.committed.max) == (3, 4, 8)
+
+    def test_how_the_model_is_kept_at_work_is_measured(self, handler):
+        pipeline = beam.Pipeline(runner=FnApiRunner())
+        _ = keyed(pipeline, range(20)) | RunInference(PhotoKeyedHandler(handler)) | beam.Map(answer)
+        result = pipeline.run()
+        result.wait_until_finish()
+        found = {d.key.metric.name: d.committed for d in result.metrics().query()["distributions"]}
+        fill = found["batch_fill_percent"]
+        assert (fill.count, fill.min, fill.max) == (3, 50, 100)
+        assert found["model_busy_msecs"].count == found["model_waited_msecs"].count == 3
+
+    def test_one_model_for_all_processes(self, tflite_path):
+        """Beam serves it from one process to the others, and to this one as well."""
+        handler = PhotoKeyedHandler(
+            SegmentationHandler(str(tflite_path), batch_size=8, share_model=True, load=load_poor_brightness)
+        )
+        assert handler.share_model_across_processes() and handler.model_copies() == 1
+        pipeline = beam.Pipeline(runner=FnApiRunner())
+        results = keyed(pipeline, range(16), poison={5}) | RunInference(handler) | beam.Map(answer)
+        assert_that(results, equal_to([(value, None if value == 5 else value) for value in range(16)]))
+        result = pipeline.run()
+        result.wait_until_finish()
+        assert counters(result)["failed_images"] == 1  # told across processes, too
 
     def test_a_bad_image_costs_itself(self, handler):
         pipeline = beam.Pipeline(runner=FnApiRunner())

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.handlers.occupancy import Share
 from pipeline.ledger import Ledger, LedgerError, describe_run, exit_status
 from pipeline.sinks.write_table import ShardSummary
 
@@ -119,6 +120,17 @@ def test_photos_that_a_killed_run_had_finished_are_told_and_not_counted_as_work(
     )  # fmt: skip
     assert described["resumed"] == 4
     assert described["images_per_second"] == 5.0  # three finished, two rejected
+
+
+def test_how_the_model_was_kept_at_work_is_no_stage():
+    started = datetime.datetime(2026, 11, 22, 22, 30, tzinfo=datetime.UTC)
+    described = describe_run(
+        Ledger(read=4, ready=4), started=started, ended=started + datetime.timedelta(seconds=1),
+        stages={"decode": (8.0, 4), **{name: (value, 4) for name, value in Share(30.0, 10.0, 8.0).sums().items()}},
+        config={}, model={}, versions={}, host="h",
+    )  # fmt: skip
+    assert described["stages"] == {"decode": 2.0}
+    assert described["inference"] == {"photos": 4, "batch_fill": 0.5, "waiting": 0.25}
 
 
 def test_description_of_a_run():
