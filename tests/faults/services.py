@@ -70,15 +70,16 @@ class Service:
             with emulators.file_systems(PipelineOptions(flags)):
                 yield proxy, flags
 
-    def reads(self, proxy: FaultyProxy) -> list[str]:
-        """Returns the paths of the requests for an object's content: no listings, no metadata."""
+    def reads(self, asked: list[tuple[str, str, str]]) -> list[str]:
+        """Returns the paths of those requests that are for an object's content: no listings, no metadata."""
         mark = "alt=media" if self.scheme == "gs" else f"/{BUCKET}/"
-        return [p for method, p, _ in proxy.asked if method == "GET" and mark in p and "list-type" not in p]
+        return [p for method, p, _ in asked if method == "GET" and mark in p and "list-type" not in p]
 
 
-def writes_latest(method: str, path: str, body: bytes) -> bool:
-    """Whether a request writes ``LATEST``."""
-    return method in ("PUT", "POST") and (path.partition("?")[0].endswith("/LATEST") or b'LATEST"' in body[:1000])
+def writes(name: str, method: str, path: str, body: bytes) -> bool:
+    """Whether a request writes an object whose name ends so; on ``gs://`` the name stands in the body."""
+    told = f'{name}"'.encode() in body[:1000]
+    return method in ("PUT", "POST") and (told or path.partition("?")[0].endswith(f"/{name}"))
 
 
 @contextlib.contextmanager

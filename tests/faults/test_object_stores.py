@@ -1,32 +1,47 @@
-"""Object stores that break one request in ten, each time in another way; the servers and the clients are real."""
+"""Whole runs from and to object stores that break one request in ten; the servers and the clients are real."""
+
+import dataclasses
+import io
+import json
+import urllib.parse
 
 import pyarrow.parquet as pq
 import pytest
-from apache_beam.io.filesystems import FileSystems
 
 from pipeline.sinks import object_stores, storage
 from tests import emulators
-from tests.faults.proxy import FaultyProxy, serving
+from tests.faults import services
+from tests.faults.proxy import FaultyProxy
 
 
-@pytest.fixture(autouse=True)
-def _impatient(monkeypatch):
-    monkeypatch.setattr(object_stores, "_TIMEOUT", (1.0, 1.0))
-    monkeypatch.setattr(storage, "_FIRST_PAUSE", 0.05)
-    monkeypatch.setattr(object_stores, "_connected", {})
-    before = FileSystems._pipeline_options
-    yield
-    FileSystems.set_options(before)
+@pytest.fixture(scope="module", autouse=True)
+def _impatient():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(object_stores, "_TIMEOUT", (1.0, 1.0))
+        patch.setattr(object_stores, "_GCS_FIRST_PAUSE", 0.05)
+        patch.setattr(storage, "_FIRST_PAUSE", 0.05)
+        patch.setattr(storage, "_LONGEST_PAUSE", 0.2)
+        yield
 
 
-def _s3_flags(endpoint):
-    return [f"--{name}={value}" for name, value in emulators.s3_flags(endpoint).items()]
+@dataclasses.dataclass(frozen=True)
+class Fed:
+    """A service with photos, and the output of a run over them during which one request in ten broke."""
+
+    service: services.Service
+    proxy: FaultyProxy
+    status: int
+    said: str
 
 
-def _objects(client, prefix):
-    pages = client.get_paginator("list_objects_v2").paginate(Bucket="shop", Prefix=prefix)
-    keys = [item["Key"] for page in pages for item in page.get("Contents", ())]
-    return {key[len(prefix) :]: client.get_object(Bucket="shop", Key=key)["Body"].read() for key in keys}
+@pytest.fixture(scope="module", params=["s3", "gs"])
+def fed(request, shop):
+    with services.running(request.param) as service:
+        for photo in shop.some.iterdir():
+            service.put(f"photos/{photo.name}", photo.read_bytes())
+        with service.behind(every=10) as (proxy, flags):
+            status, said = shop.run(service.uri("out"), *flags, photos=service.uri("photos"))
+        yield Fed(service, proxy, status, said)
 
 
 def _split(objects):
@@ -41,61 +56,86 @@ def _split(objects):
     return run, tables, {name: content for name, content in objects.items() if name.startswith("assets/")}
 
 
-def test_s3_breaks_one_request_in_ten(shop, committed):
-    with emulators.s3_server("shop") as (server, client):
-        proxy = FaultyProxy(server, every=10)
-        with serving(proxy) as address:
-            status, said = shop.run("s3://shop/out", *_s3_flags(address), photos=shop.some)
-        assert status == 0, said
-        objects = _objects(client, "out/")
-    _, tables, assets = _split(objects)
-    assert tables == committed.tables() and assets == committed.assets()
-    assert not any(name.startswith("unfinished/") for name in objects)
-    assert len(set(proxy.broken)) >= 4, (proxy.requests, proxy.broken)
+def _rows(tables):
+    """Returns the rows of tables by file, without what tells where the photos lie."""
+    read = {name: pq.read_table(io.BytesIO(content)) for name, content in tables.items()}
+    places = ("source_uri", "source_version")
+    return {name: t.drop_columns([c for c in places if c in t.column_names]).to_pylist() for name, t in read.items()}
 
 
-def test_gs_breaks_one_request_in_ten(shop, committed, monkeypatch):
-    with emulators.gs_server("shop") as (server, client):
-        proxy = FaultyProxy(server, every=10)
-        with serving(proxy) as address:
-            monkeypatch.setenv("STORAGE_EMULATOR_HOST", address)
-            status, said = shop.run("gs://shop/out", photos=shop.some)
-        assert status == 0, said
-        bucket = client.bucket("shop")
-        names = [blob.name for blob in client.list_blobs("shop", prefix="out/")]
-        # by name: what a listing gives leads to the address under which an object was written, the proxy's
-        objects = {name[len("out/") :]: bucket.blob(name).download_as_bytes() for name in names}
-    _, tables, assets = _split(objects)
-    assert tables == committed.tables() and assets == committed.assets()
-    assert not any(name.startswith("unfinished/") for name in objects)
-    assert len(set(proxy.broken)) >= 4, (proxy.requests, proxy.broken)
+def _line(said):
+    (line,) = [line for line in said.splitlines() if line.startswith("packshot:")]
+    return line
 
 
-def test_s3_never_takes_one_asset(shop, committed, tmp_path):
+def test_s3_never_takes_one_asset(shop, committed, monkeypatch):
+    monkeypatch.setattr(object_stores, "_S3_ATTEMPTS", 1)
     asset = min(name for name in committed.assets() if "/packshot/" in name)
-    with emulators.s3_server("shop") as (server, client):
-        proxy = FaultyProxy(server, every=1, faults=("503",), only=asset)
-        with serving(proxy) as address:
-            flags = (*_s3_flags(address), "--max_rejected_fraction", "0")
+    with services.running("s3") as service:
+        with service.behind(every=1, faults=("503",), only=asset) as (_, flags):
+            flags = (*flags, "--max_rejected_fraction", "0")
             status, said = shop.run("s3://shop/once", *flags, photos=shop.some)
         assert status == 3, said
-        run, _, _ = _split(_objects(client, "once/"))
-        client.download_file("shop", f"once/rejections/{run}/part-00000-of-00001.parquet", str(tmp_path / "rejected"))
-        (row,) = pq.read_table(tmp_path / "rejected").to_pylist()
+        _, tables, _ = _split(service.objects("once/"))
+        (row,) = _rows(tables)["rejections/part-00000-of-00001.parquet"]
         assert row["reason"] == "write_failed" and asset in row["detail"]
-        status, said = shop.run("s3://shop/once", *_s3_flags(server), photos=shop.some)  # and now it does
+        with service.behind() as (_, flags):
+            status, said = shop.run("s3://shop/once", *flags, photos=shop.some)  # and now it does
         assert status == 0, said
-        _, _, assets = _split(_objects(client, "once/"))
+        _, _, assets = _split(service.objects("once/"))
         assert assets == committed.assets()
 
 
-def test_s3_goes_down_for_good(shop):
+def test_one_request_in_ten_breaks(fed, committed):
+    assert fed.status == 0, fed.said
+    objects = fed.service.objects("out/")
+    _, tables, assets = _split(objects)
+    assert assets == committed.assets()
+    assert _rows(tables) == _rows(committed.tables())
+    assert not any(name.startswith("unfinished/") for name in objects)
+    assert len(set(fed.proxy.broken)) >= 4, (len(fed.proxy.asked), fed.proxy.broken)
+
+
+@pytest.mark.parametrize("fed", ["s3"], indirect=True)
+def test_nothing_tells_the_credentials(fed):
+    assert any(f"Credential={emulators.SECRETS[0]}/" in header for _, _, header in fed.proxy.asked)
+    objects = fed.service.objects("out/")
+    _, tables, _ = _split(objects)
+    told = [fed.said.encode(), repr(_rows(tables)).encode(), *objects.values()]
+    assert not [secret for secret in emulators.SECRETS if any(secret.encode() in content for content in told)]
+
+
+def test_next_run_reads_no_photo_and_gives_way_to_one_that_came_first(fed, shop):
+    """Nothing changed, so storage's own versions suffice; and while it commits, somebody else does."""
+    rival = "20260101T000000Z-aaaaaa"
+    asked = []  # before run.json: the report behind it shows some photos
+
+    def overtake(method, path, body):
+        if services.writes("run.json", method, path, body):
+            asked.extend(proxy.asked)
+        if services.writes("LATEST", method, path, body):
+            fed.service.put("out/LATEST", f"{rival}\n".encode())
+
+    before = fed.service.objects("out/")
+    with fed.service.behind(before=overtake) as (proxy, flags):
+        status, said = shop.run(fed.service.uri("out"), *flags, photos=fed.service.uri("photos"))
+    assert status == 1
+    assert f"now run '{rival}' is. Start it again; finished pictures are kept." in _line(said)
+    after = fed.service.objects("out/")
+    assert after["LATEST"] == f"{rival}\n".encode()
+    (run_json,) = [name for name in after.keys() - before.keys() if name.endswith("run.json")]
+    told = json.loads(after[run_json])
+    assert told["unchanged"] == told["read"] == len(list(shop.some.iterdir()))
+    read = [path for path in fed.service.reads(asked) if "photos/" in urllib.parse.unquote(path)]
+    assert asked and not read
+
+
+def test_store_goes_down_for_good(fed, shop, monkeypatch):
     """From some request on nothing is answered: the job ends in one line, and nothing is committed."""
-    with emulators.s3_server("shop") as (server, client):
-        proxy = FaultyProxy(server, every=0, faults=("reset",), down_after=25)
-        with serving(proxy) as address:
-            status, said = shop.run("s3://shop/down", *_s3_flags(address), photos=shop.some)
-        assert status == 1, said
-        (line,) = [line for line in said.splitlines() if line.startswith("packshot:")]
-        assert "could not" in line and "s3://shop/down" in line
-        assert "LATEST" not in _objects(client, "down/")
+    monkeypatch.setattr(object_stores, "_S3_ATTEMPTS", 1)
+    monkeypatch.setattr(object_stores, "_GCS_PATIENCE", 0.3)  # seconds
+    with fed.service.behind(faults=("reset",), down_after=25) as (_, flags):
+        status, said = shop.run(fed.service.uri("down"), *flags, photos=shop.some)
+    assert status == 1, said
+    assert "could not" in _line(said) and fed.service.uri("down") in _line(said)
+    assert "LATEST" not in fed.service.objects("down/")

@@ -40,6 +40,13 @@ def test_every_photo_is_accounted_for(first_run, catalogue):
     assert sorted(ids) == sorted(path.relative_to(catalogue / "images").as_posix() for path in files)
 
 
+def test_run_tells_how_the_model_was_kept_at_work(first_run):
+    run = first_run.json
+    assert run["inference"]["photos"] == run["ready"] + run["review"] - run["duplicate"]
+    assert 0 < run["inference"]["batch_fill"] <= 1 and 0 < run["inference"]["waiting"] < 1
+    assert not [stage for stage in run["stages"] if " " in stage]
+
+
 def test_tables_have_the_contract_columns(first_run):
     table = pq.read_table(first_run.output / "catalogue" / first_run.run)
     assert tuple(table.column_names) == CATALOGUE_COLUMNS + TRAILING_COLUMNS
