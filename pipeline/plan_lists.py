@@ -9,6 +9,7 @@ as with pickles.
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -93,19 +94,18 @@ class ListPlanned(beam.PTransform):
 
     def _store(self) -> list[str] | None:
         """Stores the references and returns the files' paths; None, and nothing is stored, if they are few."""
-        lines, size = [], 0
-        for reference in self.references:
-            lines.append(encode_reference(reference))
-            size += len(lines[-1])
-        if size <= IN_GRAPH:
+        contents = _grouped(map(encode_reference, self.references))
+        first = next(contents, b"")
+        if len(first) <= IN_GRAPH:
             return None
         output, run, name = self._place
-        contents = list(_grouped(lines))
-        paths = [
-            storage.join(lists_folder(output, run), f"{name}-{number:05d}.jsonl.gz") for number in range(len(contents))
-        ]
+        contents, paths = itertools.chain([first], contents), []
         with ThreadPoolExecutor(_CONNECTIONS) as pool:
-            list(pool.map(_write, paths, contents))
+            while group := list(itertools.islice(contents, _CONNECTIONS)):  # not all: a million lines are 400 MB
+                numbers = range(len(paths), len(paths) + len(group))
+                new = [storage.join(lists_folder(output, run), f"{name}-{number:05d}.jsonl.gz") for number in numbers]
+                list(pool.map(_write, new, group))
+                paths += new
         return paths
 
 

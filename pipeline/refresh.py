@@ -132,20 +132,26 @@ def sliced(planned: PlannedItem, rows: int) -> Iterator[PlannedItem]:
       rows: photos of a piece, at most.
 
     Yields:
-      Items of the same group, each of which passes over what the others read. Every piece reads the group from its
-      start; so a group of many bytes is cut into few, or left whole.
+      Items of the same group, each of its own rows alone: were all to name all ids, those of a feed of a million
+      photos would be named sixty-four million times. Every piece reads the group from its start; so a group of many
+      bytes is cut into few, or left whole.
     """
-    wanted = sorted(set(range(len(planned.item.ids))) - set(planned.passed_over))
-    pieces = min(-(-len(wanted) // rows), max(1, _READ_AGAIN // max(1, planned.item.bytes)))
+    item = planned.item
+    wanted = np.ones(len(item.ids), bool)
+    wanted[list(planned.passed_over)] = False
+    pieces = min(-(-np.count_nonzero(wanted) // rows), max(1, _READ_AGAIN // max(1, item.bytes)))
     if pieces <= 1:
         yield planned
         return
-    for indices in np.array_split(np.array(wanted), pieces):
-        mine = set(indices.tolist())
-        passed_over = tuple(index for index in range(len(planned.item.ids)) if index not in mine)
-        ids = {planned.item.ids[index] for index in mine}
-        known = {photo_id: fact for photo_id, fact in planned.known.items() if photo_id in ids}
-        yield dataclasses.replace(planned, known=known, passed_over=passed_over)
+    for indices in np.array_split(np.flatnonzero(wanted), pieces):
+        start, end = int(indices[0]), int(indices[-1]) + 1
+        yield PlannedItem(
+            dataclasses.replace(
+                item, ids=item.ids[start:end], first_row=item.first_row + start, skipped=item.skipped + start
+            ),
+            {i: planned.known[i] for i in (item.ids[index] for index in indices.tolist()) if i in planned.known},
+            tuple(np.flatnonzero(~wanted[start:end]).tolist()),
+        )
 
 
 def classify(photo_sha256: str, known: KnownPhoto | None) -> Literal["new", "changed", "unchanged"]:

@@ -41,10 +41,11 @@ class WorkItem:
     Attributes:
       uri: the image file, or the Parquet file.
       row_group: index of the row group, or None for an image file.
-      first_row: index in the Parquet file of the group's first row; 0 for an image file.
+      first_row: index in the Parquet file of the row of the first of ``ids``; 0 for an image file.
       ids: the ids of its photos, in order.
       version: of the image file, or of the Parquet file and the column that is read; None where it is not known.
       bytes: of the row group, unpacked; 0 for an image file.
+      skipped: rows of the group before that of the first of ``ids``.
     """
 
     uri: str
@@ -53,6 +54,7 @@ class WorkItem:
     ids: tuple[str, ...]
     version: str | None = None
     bytes: int = 0
+    skipped: int = 0
 
     def place(self, index: int) -> str:
         """Returns where the photo at this index of ``ids`` is: ``FILE`` or ``FILE#ROW``."""

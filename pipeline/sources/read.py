@@ -12,12 +12,13 @@ import pyarrow as pa
 from pipeline.records import KnownPhoto, Photo, Rejection
 from pipeline.sources.filesystem import exists, resolve
 from pipeline.sources.items import PlannedItem, SourceOptions, WorkItem
-from pipeline.sources.parquet import column_values, id_values, image_value, iter_rows, open_parquet
+from pipeline.sources.parquet import column_values, id_values, image_value, is_text, iter_rows, open_parquet
 from transforms.reasons import RejectReason
 from transforms.stage import REJECTED
 
 STAGE = "read"
 _ROWS_A_BATCH = 16
+_REFERENCES_A_BATCH = 1024  # where the rows only name their photos
 
 
 def read_photos(planned: PlannedItem, options: SourceOptions) -> Iterator[Photo | Rejection]:
@@ -52,11 +53,16 @@ def _read_rows(planned: PlannedItem, options: SourceOptions, last: int) -> Itera
     item, passed_over = planned.item, frozenset(planned.passed_over)
     assert item.row_group is not None
     columns = list(dict.fromkeys((options.id_column, options.image_column, *options.attribute_columns)))
-    index = 0
+    index, skipped = 0, item.skipped
     with open_parquet(item.uri) as file:
-        for batch in iter_rows(file, item.row_group, columns, _ROWS_A_BATCH):
+        text = is_text(file.schema_arrow.field(options.image_column).type)
+        for batch in iter_rows(file, item.row_group, columns, _REFERENCES_A_BATCH if text else _ROWS_A_BATCH):
             if index > last:
                 return
+            if skipped >= batch.num_rows:
+                skipped -= batch.num_rows
+                continue
+            batch, skipped = batch.slice(skipped), 0
             ids = id_values(batch.column(options.id_column))
             images = batch.column(options.image_column)
             attributes = {name: column_values(batch.column(name)) for name in options.attribute_columns}

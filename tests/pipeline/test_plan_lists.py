@@ -16,7 +16,7 @@ RUN, LATER = "20261122T223000Z-3f9a1c", "20261123T223000Z-000001"
 KNOWN = KnownPhoto("catalogue/r/part-00000-of-00001.parquet", 7, "gs://b/é.jpg", "a" * 64, None, True, "shoes")
 REFERENCES = [
     PlannedItem(WorkItem("gs://b/é\n\udcff.jpg", None, 0, ("é\n\udcff.jpg",), "17639")),
-    PlannedItem(WorkItem("f.parquet", 3, 90, ("a", "b", "c"), None, 5), {"b": KNOWN}, (0, 2)),
+    PlannedItem(WorkItem("f.parquet", 3, 90, ("a", "b", "c"), None, 5, 20), {"b": KNOWN}, (0, 2)),
     CarriedRows(2, "catalogue/r/part-00000-of-00001.parquet", (1, 5), {"refresh": "unchanged", "last_run": None}),
 ]
 
@@ -56,6 +56,18 @@ def test_files_are_the_same_bytes_whenever_they_are_written(tmp_path, monkeypatc
         stored.append({name: (folder / name).read_bytes() for name in names(folder)})
     assert stored[0] == stored[1] and len(stored[0]) > 1
     assert [reference for name in stored[0] for reference in read_list(str(folder / name))] == REFERENCES
+
+
+def test_of_a_long_list_only_some_files_are_held_at_a_time(tmp_path, monkeypatch):
+    encoded, ahead = [], []
+    monkeypatch.setattr(plan_lists, "IN_GRAPH", 0)
+    monkeypatch.setattr(plan_lists, "_FILE_BYTES", 1)
+    monkeypatch.setattr(plan_lists, "_CONNECTIONS", 4)
+    monkeypatch.setattr(plan_lists, "_write", lambda path, content: ahead.append(len(encoded) - len(ahead)))
+    monkeypatch.setattr(plan_lists, "encode_reference", lambda reference: encoded.append(reference) or b"line\n")
+    pipeline = beam.Pipeline(runner=FnApiRunner())
+    _ = pipeline | ListPlanned(range(2_000), str(tmp_path), RUN, "work")
+    assert len(ahead) == 2_000 and max(ahead) <= 4
 
 
 def test_a_commit_deletes_the_lists_of_its_run_and_of_older_ones(tmp_path, monkeypatch):

@@ -105,6 +105,10 @@ def test_a_large_group_is_cut_into_pieces(size, passed_over, rows):
     assert all(len(piece.ids()) <= rows for piece in pieces)
     assert len({len(piece.ids()) // 2 for piece in pieces}) <= 2
     assert all(facts[i] == piece.known[i] for piece in pieces for i in piece.ids() if i in facts)
+    # each names the rows from its first photo to its last, and where they begin
+    assert all(piece.item.first_row == piece.item.skipped for piece in pieces)
+    named = [i for piece in pieces for i in range(piece.item.skipped, piece.item.skipped + len(piece.item.ids))]
+    assert [ids[i] for i in named] == [i for piece in pieces for i in piece.item.ids] and len(set(named)) == len(named)
     if len(pieces) > 1:
         assert sum(len(piece.known) for piece in pieces) == len(facts.keys() & set(planned.ids()))
 

@@ -15,6 +15,7 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.testing.util import assert_that
 
 from pipeline.records import KnownPhoto, Photo, Rejection
+from pipeline.refresh import sliced
 from pipeline.sources import PlannedItem, ReadPhotos, SourceOptions, WorkItem, open_source, parquet, read_photos
 
 
@@ -110,6 +111,19 @@ def test_photos_are_passed_over(tmp_path):
     (tmp_path / "a.parquet").unlink()
     gone = list(read_photos(planned, source.options))
     assert [(r.id, r.reason) for r in gone] == [(i, "not_found") for i in ("3", "17", "39")]
+
+
+@pytest.mark.parametrize("column", [[b"%d" % i for i in range(3_000)], [f"gs://b/{i}.jpg" for i in range(3_000)]])
+def test_pieces_of_a_row_group_together_read_each_row_once(tmp_path, column):
+    path = write(tmp_path / "a.parquet", {"id": range(3_000), "image": column}, row_group_size=2_500)
+    source = open_source(path)
+    pieces = [piece for item in source.items() for piece in sliced(PlannedItem(item), 700)]
+    photos = [photo for piece in pieces for photo in read_photos(piece, source.options)]
+    assert len(pieces) == 5 and [p.id for p in photos] == [str(i) for i in range(3_000)]
+    assert [p.content or p.source_uri.encode() for p in photos] == [c if isinstance(c, bytes) else c.encode() for c in column]
+    if source.options.uris:
+        return
+    assert [p.source_uri for p in photos] == [f"{path}#{i}" for i in range(3_000)]
 
 
 def test_pictures_of_another_category_are_not_current(tmp_path):
