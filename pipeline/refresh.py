@@ -18,8 +18,10 @@ from pipeline.sinks.commit import LATEST, committed_run
 from pipeline.sources.items import PlannedItem, WorkItem
 
 _AT_ONCE = 65_536  # ids compared in one go
-_READ_AGAIN = 512 << 20  # bytes of a row group that its pieces together may read
-_SLICES, _SMALLEST_SLICE = 64, 16  # pieces that a run is cut into at least, if they have so many photos
+# Bytes of a row group that its pieces together may read; where it has very many photos, so many for each of them.
+_READ_AGAIN, _READ_AGAIN_A_PHOTO = 512 << 20, 64 << 10
+_SLICES = 64  # pieces that a run is cut into at least, if they have so many photos
+_SMALLEST_SLICE, _LARGEST_SLICE = 16, 1000  # photos: a second of work, and a minute
 RUN_NAME = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}")
 
 
@@ -114,7 +116,7 @@ def plan_refresh(
                 pairs = zip(item.ids, facts[start:end], strict=True)
                 knowledge = {photo_id: fact for photo_id, fact in pairs if fact is not None}
                 planned.append(PlannedItem(item, knowledge, tuple(np.flatnonzero(stays[start:end]).tolist())))
-    rows = max(_SMALLEST_SLICE, -(-(new + known) // _SLICES))
+    rows = min(max(_SMALLEST_SLICE, -(-(new + known) // _SLICES)), _LARGEST_SLICE)
     planned = [piece for whole in planned for piece in sliced(whole, rows)]
     removed = np.flatnonzero(~seen)
     if only is not None:  # the rest of the last run stays, whether the input still has it or not
@@ -139,7 +141,9 @@ def sliced(planned: PlannedItem, rows: int) -> Iterator[PlannedItem]:
     item = planned.item
     wanted = np.ones(len(item.ids), bool)
     wanted[list(planned.passed_over)] = False
-    pieces = min(-(-np.count_nonzero(wanted) // rows), max(1, _READ_AGAIN // max(1, item.bytes)))
+    photos = np.count_nonzero(wanted)
+    affordable = max(_READ_AGAIN, photos * _READ_AGAIN_A_PHOTO) // max(1, item.bytes)
+    pieces = min(-(-photos // rows), max(1, affordable))
     if pieces <= 1:
         yield planned
         return

@@ -14,6 +14,7 @@ from tests.benchmarks.bench import FULL, QUICK, USUAL, Bench, circumstances
 from tests.benchmarks.looping import floor_section, loop_section
 from tests.benchmarks.matting import matte_section, network_section
 from tests.benchmarks.memory import memory_section
+from tests.benchmarks.million import million_section
 from tests.benchmarks.processes import ROOT
 from tests.benchmarks.refreshing import refresh_section
 from tests.benchmarks.rembg import rembg_section
@@ -29,6 +30,7 @@ SECTIONS: dict[str, Callable[[Bench], Section]] = {
     "workers": workers_section,
     "refresh": refresh_section,
     "memory": memory_section,
+    "million": million_section,
     "stages": stages_section,
     "matte": matte_section,
     "network": network_section,
@@ -41,7 +43,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--only", default=",".join(SECTIONS), help="comma-separated sections (default: %(default)s)")
     parser.add_argument("--photos", metavar="PATH", help="folder or Parquet file of real photos (default: rendered)")
     parser.add_argument("--quick", action="store_true", help="see whether everything works; writes no page")
-    parser.add_argument("--full", action="store_true", help="10,000 photos for refresh and memory")
+    parser.add_argument("--full", action="store_true", help="10,000 photos for refresh and memory, a million rows")
     parser.add_argument("--folder", type=Path, default=ROOT / "build" / "bench", help="to work in")
     parsed = parser.parse_args(arguments)
     keys = [key.strip() for key in parsed.only.split(",")]

@@ -24,6 +24,7 @@ class Sizes:
       job: the pipeline beside rembg, and by workers.
       rembg, rembg_alpha: for rembg, without and with ``-a``.
       small, large: for memory and refresh.
+      rows: of a catalogue that is only planned and committed.
       rounds: how often what is compared is run, in turn; the fastest counts.
     """
 
@@ -33,12 +34,13 @@ class Sizes:
     rembg_alpha: int
     small: int
     large: int
+    rows: int
     rounds: int
 
 
-QUICK = Sizes(loop=16, job=24, rembg=12, rembg_alpha=2, small=16, large=64, rounds=1)
-USUAL = Sizes(loop=400, job=1_200, rembg=120, rembg_alpha=16, small=1_000, large=3_000, rounds=2)
-FULL = dataclasses.replace(USUAL, small=1_000, large=10_000)
+QUICK = Sizes(loop=16, job=24, rembg=12, rembg_alpha=2, small=16, large=64, rows=2_000, rounds=1)
+USUAL = Sizes(loop=400, job=1_200, rembg=120, rembg_alpha=16, small=1_000, large=3_000, rows=100_000, rounds=2)
+FULL = dataclasses.replace(USUAL, small=1_000, large=10_000, rows=1_000_000)
 
 
 # Few pictures make up the large catalogues, so each is there some hundred times, a near-duplicate of all the others as

@@ -5,6 +5,7 @@ from pipeline import hashing
 from pipeline.previous import load_previous
 from pipeline.records import KnownPhoto
 from pipeline.refresh import plan_refresh
+from pipeline.sinks import storage
 from pipeline.sinks.carried import CarriedRows, carried_tables
 from pipeline.sinks.tables import shard_of
 from pipeline.sources.items import WorkItem
@@ -90,6 +91,20 @@ def test_assets_may_lie_elsewhere_behind_links(tmp_path):
     (tmp_path / "out" / "assets").rename(tmp_path / "assets")
     (tmp_path / "out" / "assets").symlink_to(tmp_path / "assets")
     assert loaded(tmp_path / "out").current.all()
+
+
+def test_assets_are_listed_by_parts_of_their_folders(tmp_path, monkeypatch):
+    uris = {i: f"assets/{kind}/{i}/{i}.png" for i, kind in (("0f", "mask"), ("0a", "mask"), ("a0", "packshot"))}
+    rows = [row(i, assets=[{**row(i)["assets"][0], "uri": uri}]) for i, uri in uris.items()]
+    store_run(tmp_path, [*rows, row("away", assets=[{**row("away")["assets"][0], "uri": "elsewhere/away.png"}])])
+    asked, listing = [], storage.list_files
+    monkeypatch.setattr(
+        storage, "list_files", lambda folder, begins="": asked.append(begins) or listing(folder, begins)
+    )
+    previous = loaded(tmp_path)
+    found = previous.known(previous.positions(["0f", "0a", "a0", "away"]))
+    assert [fact.current for fact in found] == [True, True, True, False]  # no asset is anywhere else
+    assert sorted(asked) == ["mask/0", "packshot/a"]
 
 
 def test_rows_of_an_older_version_are_not_current(tmp_path):

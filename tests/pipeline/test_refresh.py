@@ -119,6 +119,13 @@ def test_a_group_of_many_bytes_is_read_few_times(megabytes, pieces):
     assert len(list(sliced(PlannedItem(item), 10))) == pieces
 
 
+def test_a_feed_of_references_keeps_many_workers_busy():
+    # a million addresses in one row group, as pyarrow writes them; scaled down by ten, bytes and all
+    ids = tuple(map(str, range(100_000)))
+    plan = plan_refresh([WorkItem("feed.parquet", 0, 0, ids, bytes=11 << 20)], in_memory([]))
+    assert len(plan.items) == 100 and sum(len(piece.item.ids) for piece in plan.items) == len(ids)
+
+
 def test_classify():
     known = KnownPhoto("part", 0, "uri", SHA, None, current=True)
     assert classify(SHA, None) == "new"

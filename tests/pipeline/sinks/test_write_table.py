@@ -1,6 +1,8 @@
+import gc
 import hashlib
 import random
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
@@ -43,6 +45,19 @@ def test_bytes_do_not_depend_on_order_bundles_or_workers(tmp_path):
     assert plain == table_files(tmp_path / "shuffled")
     assert plain == table_files(tmp_path / "repeated")
     assert plain == table_files(tmp_path / "workers")
+
+
+def test_a_table_takes_the_memory_of_one_of_its_files(tmp_path):
+    rows, usual, pools = [row(i) for i in range(2_000)], pa.default_memory_pool(), {}
+    try:
+        for shards in (1, 20):
+            pools[shards] = pa.proxy_memory_pool(usual)
+            pa.set_memory_pool(pools[shards])
+            write_table(tmp_path / str(shards), rows, shards=shards)
+    finally:
+        pa.set_memory_pool(usual)
+        gc.collect()  # nothing of a pool may outlive it
+    assert 0 < pools[20].max_memory() < pools[1].max_memory() / 8
 
 
 def test_empty_table_has_its_schema(tmp_path):

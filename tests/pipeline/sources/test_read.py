@@ -120,7 +120,9 @@ def test_pieces_of_a_row_group_together_read_each_row_once(tmp_path, column):
     pieces = [piece for item in source.items() for piece in sliced(PlannedItem(item), 700)]
     photos = [photo for piece in pieces for photo in read_photos(piece, source.options)]
     assert len(pieces) == 5 and [p.id for p in photos] == [str(i) for i in range(3_000)]
-    assert [p.content or p.source_uri.encode() for p in photos] == [c if isinstance(c, bytes) else c.encode() for c in column]
+    assert [p.content or p.source_uri.encode() for p in photos] == [
+        c if isinstance(c, bytes) else c.encode() for c in column
+    ]
     if source.options.uris:
         return
     assert [p.source_uri for p in photos] == [f"{path}#{i}" for i in range(3_000)]
