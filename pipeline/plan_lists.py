@@ -99,7 +99,8 @@ class ListPlanned(beam.PTransform):
         if len(first) <= IN_GRAPH:
             return None
         output, run, name = self._place
-        contents, paths = itertools.chain([first], contents), []
+        contents = itertools.chain([first], contents)
+        paths: list[str] = []
         with ThreadPoolExecutor(_CONNECTIONS) as pool:
             while group := list(itertools.islice(contents, _CONNECTIONS)):  # not all: a million lines are 400 MB
                 numbers = range(len(paths), len(paths) + len(group))

@@ -141,7 +141,7 @@ def sliced(planned: PlannedItem, rows: int) -> Iterator[PlannedItem]:
     item = planned.item
     wanted = np.ones(len(item.ids), bool)
     wanted[list(planned.passed_over)] = False
-    photos = np.count_nonzero(wanted)
+    photos = int(np.count_nonzero(wanted))
     affordable = max(_READ_AGAIN, photos * _READ_AGAIN_A_PHOTO) // max(1, item.bytes)
     pieces = min(-(-photos // rows), max(1, affordable))
     if pieces <= 1:
