@@ -48,16 +48,16 @@ def test_bytes_do_not_depend_on_order_bundles_or_workers(tmp_path):
 
 
 def test_a_table_takes_the_memory_of_one_of_its_files(tmp_path):
-    rows, usual, pools = [row(i) for i in range(2_000)], pa.default_memory_pool(), {}
+    rows, usual, pools = [row(i) for i in range(800)], pa.default_memory_pool(), {}
     try:
-        for shards in (1, 20):
+        for shards in (1, 10):
             pools[shards] = pa.proxy_memory_pool(usual)
             pa.set_memory_pool(pools[shards])
             write_table(tmp_path / str(shards), rows, shards=shards)
     finally:
         pa.set_memory_pool(usual)
         gc.collect()  # nothing of a pool may outlive it
-    assert 0 < pools[20].max_memory() < pools[1].max_memory() / 8
+    assert 0 < pools[10].max_memory() < pools[1].max_memory() / 4
 
 
 def test_empty_table_has_its_schema(tmp_path):
