@@ -18,7 +18,11 @@ import apache_beam as beam
 import grpc
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, PortableOptions, StandardOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
-from apache_beam.transforms.environments import SubprocessSDKEnvironment
+from apache_beam.transforms.environments import (
+    EmbeddedPythonGrpcEnvironment,
+    SubprocessSDKEnvironment,
+    python_sdk_capabilities,
+)
 
 from models.handlers.backends import available_threads
 from pipeline.graph import build_graph
@@ -37,6 +41,7 @@ from pipeline.worker import silence_traces
 # In Beam 2.77 DirectRunner first tries to download another runner; this is the one that it falls back to.
 _LOCAL_RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 
+_NEVER_MS = 1 << 40  # 34 years
 _WORTH_PROCESSES = 1000  # photos; at 600 both kinds of workers take the same time, start-up included
 
 INTERRUPTED = "interrupted; the last committed run is untouched, finished assets are kept"
@@ -106,6 +111,9 @@ def _run_on(plan: RunPlan, options: PipelineOptions, all_cores: bool, show_progr
             # in that mode Beam starts workers of its own kind, by a path that may not have a space in it
             direct.direct_running_mode = "in_memory"
             runner = FnApiRunner(SubprocessSDKEnvironment.from_command_string(_worker_command()))
+        elif direct.direct_running_mode == "multi_threading":
+            direct.direct_running_mode = "in_memory"
+            runner = threads_runner()
     with (
         marking_run(plan.config.output, plan.run, local=local, handed_over=only_written_down(options)) as marker,
         tempfile.NamedTemporaryFile(prefix="packshot-progress-") as counter,
@@ -122,6 +130,19 @@ def _run_on(plan: RunPlan, options: PipelineOptions, all_cores: bool, show_progr
     if not local:
         # what a lost worker of this machine was writing when the runner started its photos over
         storage.remove_abandoned(plan.config.output)
+
+
+def threads_runner() -> FnApiRunner:
+    """Returns Beam's local runner with threads as workers, as many as ``--direct_num_workers``.
+
+    Beam's own such mode sends what a worker has written every second (2.77, ``TimeBasedBufferingClosableOutputStream``),
+    also while an element is half written. Its halves are then read as elements of their own: a job of many references
+    failed on a slow machine, having taken all memory for a list as long as a wrong number said. Processes send by size.
+    """
+    environment = EmbeddedPythonGrpcEnvironment(
+        data_buffer_time_limit_ms=_NEVER_MS, capabilities=python_sdk_capabilities()
+    )
+    return FnApiRunner(environment)
 
 
 def _check_job_server(options: PipelineOptions) -> None:
