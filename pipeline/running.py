@@ -135,9 +135,9 @@ def _run_on(plan: RunPlan, options: PipelineOptions, all_cores: bool, show_progr
 def threads_runner() -> FnApiRunner:
     """Returns Beam's local runner with threads as workers, as many as ``--direct_num_workers``.
 
-    Beam's own such mode sends what a worker has written every second (2.77, ``TimeBasedBufferingClosableOutputStream``),
-    also while an element is half written. Its halves are then read as elements of their own: a job of many references
-    failed on a slow machine, having taken all memory for a list as long as a wrong number said. Processes send by size.
+    Beam 2.77's own such mode sends what a worker has written every second (``TimeBasedBufferingClosableOutputStream``),
+    also while an element is half written. Its halves are then read as elements of their own: of one element nothing was
+    left but None, and a job of 10,000 took 10 GB for a list as long as a wrong number said. Processes send by size.
     """
     environment = EmbeddedPythonGrpcEnvironment(
         data_buffer_time_limit_ms=_NEVER_MS, capabilities=python_sdk_capabilities()
