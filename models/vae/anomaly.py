@@ -20,15 +20,15 @@ from scipy import special
 from models.vae import sheets
 from models.vae.codec import LiteRtCodec
 from models.vae.files import digest_of, read_judge
+from models.vae.looks import LOOKS, looks
 from models.vae.probe import Probe
-from models.vae.residuals import RESIDUALS, residual_measures
 
-MEASURES = (*RESIDUALS, "near", "doubt", "apart")
+MEASURES = (*LOOKS, "near", "doubt", "apart")
 GENERAL = MEASURES[:-2]  # those that need no category
 
 _NEIGHBOURS, _OF_CATEGORY = 5, 3
 _SMALL = 1e-3
-_SHARPNESS = 4.0  # of the maximum
+_SHARPNESS = 8.0  # of the maximum
 UNKNOWN = -1  # in place of a category's position
 _NO_THRESHOLDS = "its memory has no thresholds; train it anew, with sellers enough for a development split"
 
@@ -200,14 +200,14 @@ class Judge:
           categories: int (n,), as of ``positions``.
 
         Returns:
-          float64 (n, 10), in the order of ``MEASURES``, the last two NaN where the category is not known; and the
+          float64 (n, 51), in the order of ``MEASURES``, the last two NaN where the category is not known; and the
           latents, float32 (n, latent).
         """
         latents, made = self.codec.reconstruct(images)
-        return self.measure_latents(latents, residual_measures(images, made), categories), latents
+        return self.measure_latents(latents, looks(images, made), categories), latents
 
-    def measure_latents(self, latents: np.ndarray, residuals: np.ndarray, categories: np.ndarray) -> np.ndarray:
-        """Measures as ``measure`` does, from latents (n, latent) and residuals (n, 7) that were computed before."""
+    def measure_latents(self, latents: np.ndarray, seen: np.ndarray, categories: np.ndarray) -> np.ndarray:
+        """Measures as ``measure`` does, from latents (n, latent) and ``looks`` (n, 48) that were computed before."""
         apart = distances(latents, self._latents)
         nearest = np.sort(apart, axis=1)[:, :_NEIGHBOURS].mean(axis=1)
         logs = self.memory.probe.log_probabilities(latents)
@@ -218,7 +218,7 @@ class Judge:
                 continue
             doubt[index] = logs[index].max() - logs[index, category]
             beside[index] = np.log(_mean_of_least(apart[index, own]) / _mean_of_least(apart[index, ~own]))
-        return np.column_stack([residuals, np.log(nearest + _SMALL), doubt, beside])
+        return np.column_stack([seen, np.log(nearest + _SMALL), doubt, beside])
 
     def judge(self, images: np.ndarray, categories: Sequence[str | None]) -> Judgement:
         """Judges pictures; arguments as for ``measure``, categories by name.

@@ -20,8 +20,8 @@ from models.datasets import fitting, parquet
 from models.datasets.article_plan import plan_articles
 from models.vae.anomaly import GENERAL, Codec, Judge, Memory, Scorer
 from models.vae.faults import FAULTS, Picture
+from models.vae.looks import looks
 from models.vae.probe import choose_probe
-from models.vae.residuals import residual_measures
 
 CLEAN, WRONG_CATEGORY = "clean", "wrong category"
 FALSE_ALARMS = 0.01  # of clean development photos, for each of the two thresholds
@@ -162,11 +162,11 @@ Measured = tuple[np.ndarray, np.ndarray]  # measures and latents, as of ``Judge.
 def measure_all(judge: Judge, articles: Articles, spoilt: Mapping[str, Spoilt]) -> dict[str, Measured]:
     """Measures clean articles, under the name ``CLEAN``, and those of every fault."""
     latents, made = judge.codec.reconstruct(articles.images)
-    residuals = residual_measures(articles.images, made)
-    measured = {CLEAN: (judge.measure_latents(latents, residuals, articles.categories), latents)}
+    seen = looks(articles.images, made)
+    measured = {CLEAN: (judge.measure_latents(latents, seen, articles.categories), latents)}
     for name, wrong in spoilt.items():
         if wrong.images is articles.images:  # only the category is another
-            measured[name] = judge.measure_latents(latents, residuals, wrong.categories), latents
+            measured[name] = judge.measure_latents(latents, seen, wrong.categories), latents
         else:
             measured[name] = judge.measure(wrong.images, wrong.categories)
     return measured

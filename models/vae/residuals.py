@@ -42,7 +42,7 @@ def _measures(image: np.ndarray, made: np.ndarray) -> tuple[float, ...]:
     smooth = cv2.blur(size, (3, 3)).ravel()
     worst = np.partition(smooth, -max(1, int(_WORST * smooth.size)))[-max(1, int(_WORST * smooth.size)) :]
     detail = residual - cv2.blur(residual, (3, 3))
-    product = _product(image)
+    product = product_of(image)
     colour = np.abs(detail[..., [0, 2]] - detail[..., 1:2])[product].mean()
     grey = residual.mean(axis=-1)
     fine = (grey - cv2.blur(grey, (3, 3)))[product]
@@ -62,11 +62,19 @@ def _log(level: float) -> float:
     return float(np.log(level + _FLOOR))
 
 
-def _product(image: np.ndarray) -> np.ndarray:
-    """Returns where the picture is not the plain ground, outline aside: bool (size, size)."""
+def product_of(image: np.ndarray, *, inside: bool = True) -> np.ndarray:
+    """Returns where a picture, uint8 (size, size, 3), is not the plain ground: bool (size, size).
+
+    Args:
+      image: the picture.
+      inside: whether the outline is left out.
+
+    Returns:
+      True everywhere where there is next to nothing but ground.
+    """
     unlike = (np.abs(image.astype(np.int16) - GROUND).max(axis=-1) > _PLAIN).astype(np.uint8)
-    inner = cv2.erode(unlike, np.ones((3, 3), np.uint8)) > 0
-    return inner if inner.sum() >= _FEW else np.ones_like(inner)
+    product = cv2.erode(unlike, np.ones((3, 3), np.uint8)) > 0 if inside else unlike > 0
+    return product if product.sum() >= _FEW else np.ones_like(product)
 
 
 def _similarity(first: np.ndarray, second: np.ndarray) -> float:

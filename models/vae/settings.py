@@ -55,7 +55,7 @@ class TrainingConfig:
     steps_per_epoch: int = 25
     sheet_every: int = 4
     memory: int = 1536
-    spoilt: int = 600
+    spoilt: int = 1500
     seed: int = 7
     precision: Precision = "float32"
     network: NetworkConfig = dataclasses.field(default_factory=NetworkConfig)
