@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from models.articles import COLOUR_NAMES
-from models.saving import read_description, save_compactly
+from models.saving import COARSE, read_description, save_compactly
 
 _WEIGHTS = Path(__file__).parent / "weights"
 _BATCH = 256
@@ -120,4 +120,4 @@ def save_classifier(network: keras.Model, path: Path, category_names: tuple[str,
       path: of the file.
       category_names: in the order of its logits.
     """
-    save_compactly(network, path, {"category_names": list(category_names)})
+    save_compactly(network, path, {"category_names": list(category_names)}, mantissa=COARSE)
