@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from models.articles import Articles
-from models.gate_facts import measure_gate
+from models.gate_facts import GateFacts, measure_gate
 from tests.models.fakes_of_generation import CATEGORIES, FakeClassifier, FakeGenerator
 
 
@@ -23,6 +23,15 @@ def test_what_is_measured_is_what_the_gate_needs():
     np.testing.assert_allclose(facts.probabilities, np.full(30, 0.9), rtol=1e-6)
     assert len(facts.scores) == 1024 and (np.diff(facts.scores) >= 0).all()
     np.testing.assert_allclose(facts.colour_shares.sum(axis=1), 1, rtol=1e-6)
+
+
+def test_a_file_holds_the_features_to_a_255th_of_their_range():
+    facts = measure_gate(articles(60, 1), articles(30, 2), FakeGenerator(), FakeClassifier())
+    read = GateFacts.from_bytes(facts.to_bytes())
+    span = np.ptp(facts.features, axis=0)
+    assert span.min() > 0 and (np.abs(read.features - facts.features) <= span / 500).all()
+    np.testing.assert_array_equal(read.distances, facts.distances)
+    assert read.category_names == facts.category_names
 
 
 def test_too_few_unseen_articles_are_refused():
