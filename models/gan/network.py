@@ -1,9 +1,11 @@
 """Generators and discriminators, in backend-neutral Keras 3.
 
 ``residual``: plain bottleneck blocks without normalisation, after R3GAN (Huang et al., "The GAN is dead; long live the
-GAN!", NeurIPS 2024), but with ungrouped 3x3 convolutions, which train fast on CPUs; the last doubling of the
-resolution is a pixel shuffle. The generator's blocks are modulated by a mapped latent (Karras et al., CVPR 2019), the
-discriminator is conditioned by projection (Miyato and Koyama, ICLR 2018).
+GAN!", NeurIPS 2024), but with ungrouped 3x3 convolutions, which train fast on CPUs. The generator's blocks are
+modulated by a mapped latent (Karras et al., CVPR 2019) and each resolution adds its share to the picture (Karras et
+al., CVPR 2020); resolutions change by smooth filters only: whatever treats odd and even pixels apart leaves dots. The
+discriminator is conditioned by projection (Miyato and Koyama, ICLR 2018), and besides the whole it judges every place
+(after Isola et al., CVPR 2017): texture is not seen by what looks at the whole.
 
 ``dcgan``: strided convolutions with batch normalisation (Radford et al., ICLR 2016), conditioned likewise: the
 baseline, and the convolutional form of the founding recipe.
@@ -22,6 +24,7 @@ Conditioning = Literal["none", "category", "category+colour"]
 
 SIZES = (16, 32, 64, 128, 256)
 _SLOPE = 0.2
+_LOCAL = (1, 2)  # halvings at which the discriminator judges places: of about 10 and 25 pixels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,8 +35,7 @@ class NetworkConfig:
       architecture: ``residual`` or ``dcgan``.
       size: side of the pictures in pixels, one of ``SIZES``.
       latent: numbers that a picture is drawn from.
-      widths: channels at 4, 8, 16 ... pixels, up to half the size (``residual``: the last doubling is a pixel shuffle;
-        ``dcgan``: up to half the size, too).
+      widths: channels at 4, 8, 16 ... pixels: of ``residual`` up to the size, of ``dcgan`` up to half of it.
       blocks: residual blocks a resolution.
       embedding: numbers that a category and a colour each become.
       conditioning: what the networks are told.
@@ -45,7 +47,7 @@ class NetworkConfig:
     architecture: Literal["residual", "dcgan"] = "residual"
     size: int = 64
     latent: int = 96
-    widths: tuple[int, ...] = (256, 192, 128, 64)
+    widths: tuple[int, ...] = (192, 128, 96, 48, 24)
     blocks: int = 1
     embedding: int = 32
     conditioning: Conditioning = "category+colour"
@@ -55,11 +57,11 @@ class NetworkConfig:
     def __post_init__(self):
         if self.size not in SIZES:
             raise ValueError(f"size={self.size!r} must be one of {', '.join(map(str, SIZES))}")
-        wanted = int(math.log2(self.size)) - 2
+        wanted = int(math.log2(self.size)) - (1 if self.architecture == "residual" else 2)
         if len(self.widths) != wanted:
             raise ValueError(
-                f"widths={list(self.widths)!r} must be {wanted} numbers for size {self.size}: channels at "
-                f"{', '.join(str(4 << level) for level in range(wanted))} pixels"
+                f"widths={list(self.widths)!r} must be {wanted} numbers for {self.architecture} of size {self.size}: "
+                f"channels at {', '.join(str(4 << level) for level in range(wanted))} pixels"
             )
         if self.ground is not None and not 0 <= self.ground <= 255:
             raise ValueError(f"ground={self.ground!r} must be from 0 to 255, or null for whole photos")
@@ -68,23 +70,13 @@ class NetworkConfig:
 
 
 @keras.saving.register_keras_serializable("packshot")
-class PixelShuffle(layers.Layer):
-    """(b, h, w, 4 c) to (b, 2 h, 2 w, c): Shi et al., CVPR 2016."""
+class BlurPool(layers.Layer):
+    """Halves height and width behind a binomial filter (Zhang, ICML 2019): (b, 2 h, 2 w, c) to (b, h, w, c)."""
 
     def call(self, x):
-        _, height, width, channels = x.shape
-        x = ops.reshape(x, (-1, height, width, 2, 2, channels // 4))
-        return ops.reshape(ops.transpose(x, (0, 1, 3, 2, 4, 5)), (-1, 2 * height, 2 * width, channels // 4))
-
-
-@keras.saving.register_keras_serializable("packshot")
-class PixelUnshuffle(layers.Layer):
-    """(b, 2 h, 2 w, c) to (b, h, w, 4 c)."""
-
-    def call(self, x):
-        _, height, width, channels = x.shape
-        x = ops.reshape(x, (-1, height // 2, 2, width // 2, 2, channels))
-        return ops.reshape(ops.transpose(x, (0, 1, 3, 2, 4, 5)), (-1, height // 2, width // 2, 4 * channels))
+        taps = ops.convert_to_tensor([0.125, 0.375, 0.375, 0.125], dtype=x.dtype)
+        kernel = ops.broadcast_to((taps[:, None] * taps)[:, :, None, None], (4, 4, x.shape[-1], 1))
+        return ops.depthwise_conv(x, kernel, strides=2, padding="same")
 
 
 @keras.saving.register_keras_serializable("packshot")
@@ -175,23 +167,20 @@ def _residual_generator(code, config: NetworkConfig):
         style = layers.LeakyReLU(_SLOPE)(style)
     x = layers.Dense(16 * config.widths[0], kernel_initializer="he_normal", name="start")(style)
     x = layers.Reshape((4, 4, config.widths[0]))(x)
+    planes, drawn = 3 if config.ground is None else 4, None
     for level, channels in enumerate(config.widths):
         if level:
             x = _conv(channels, f"widen{level}", 1, scale=0.5)(x)
             x = layers.UpSampling2D(2, interpolation="bilinear", name=f"up{level}")(x)
         for block in range(config.blocks):
             x = _block(x, channels, f"g{level}_{block}", style)
-    planes = 3 if config.ground is None else 4
-    x = layers.LeakyReLU(_SLOPE)(x)
-    # details start at nothing: a pixel shuffle of fresh weights is a chequerboard
-    detail = PixelShuffle(name="detail_shuffled")(_conv(4 * planes, "detail", 3, scale=0.0)(x))
-    coarse = layers.UpSampling2D(2, interpolation="bilinear", name="coarse_up")(
-        _conv(planes, "coarse", 3, scale=0.5)(x)
-    )
-    if config.ground is None:
-        return layers.Add(name="picture")([coarse, detail])
-    drawn = layers.Add(name="cutout")([coarse, detail])
-    return OnGround(config.ground, name="picture")(drawn)
+        # the coarsest sizes have too few pixels to draw anything; details start at nothing
+        if 4 << level >= 16:
+            share = _conv(planes, f"draw{level}", 3, scale=0.5 if drawn is None else 0.0)(layers.LeakyReLU(_SLOPE)(x))
+            drawn = share if drawn is None else layers.Add(name=f"drawn{level}")([drawn, share])
+        if drawn is not None and level < len(config.widths) - 1:
+            drawn = layers.UpSampling2D(2, interpolation="bilinear", name=f"drawn_up{level}")(drawn)
+    return drawn if config.ground is None else OnGround(config.ground, name="picture")(drawn)
 
 
 def _dcgan_generator(code, config: NetworkConfig):
@@ -227,31 +216,35 @@ def build_discriminator(config: NetworkConfig, categories: int, colours: int) ->
     """
     picture = keras.Input((config.size, config.size, 3), name="picture")
     inputs, heeded = _labels(config, categories, colours)
-    features = (_residual_features if config.architecture == "residual" else _dcgan_features)(picture, config)
+    look = _residual_features if config.architecture == "residual" else _dcgan_features
+    features, places = look(picture, config)
     logit = layers.Dense(1, name="logit")(features)
     for label, count, name in heeded:
         embedded = layers.Embedding(count, features.shape[-1], embeddings_initializer="zeros", name=f"judge_{name}")(
             label
         )
         logit = logit + layers.Dot(axes=1, name=f"project_{name}")([features, embedded])
+    for place in places:
+        logit = logit + layers.Reshape((1,))(layers.GlobalAveragePooling2D()(place))
     logit = layers.Reshape((), dtype="float32", name="logits")(logit)
     return keras.Model([picture, *inputs], logit, name="discriminator")
 
 
 def _residual_features(picture, config: NetworkConfig):
-    normalised = config.spectral_normalisation
-    x = PixelUnshuffle(name="unshuffled")(picture)
+    """Returns features of the whole (b, n), and logits of places, (b, h, w, 1) each."""
+    normalised, places = config.spectral_normalisation, []
     widths = config.widths[::-1]
-    x = _conv(widths[0], "from_colours", 3, normalised=normalised)(x)
+    x = _conv(widths[0], "from_colours", 3, normalised=normalised)(picture)
     for level, channels in enumerate(widths):
         if level:
-            x = layers.AveragePooling2D(2, name=f"down{level}")(x)
-            x = _conv(channels, f"widen{level}", 1, scale=0.5, normalised=normalised)(x)
+            x = _conv(channels, f"widen{level}", 1, scale=0.5, normalised=normalised)(BlurPool(name=f"down{level}")(x))
         for block in range(config.blocks):
             x = _block(x, channels, f"d{level}_{block}", normalised=normalised)
+        if level in _LOCAL:
+            places.append(_conv(1, f"place{level}", 1)(layers.LeakyReLU(_SLOPE)(x)))
     x = layers.Flatten()(layers.LeakyReLU(_SLOPE)(_conv(widths[-1] // 2, "gather", 1)(x)))
     x = layers.Dense(widths[-1] // 2, kernel_initializer="he_normal", name="features")(x)
-    return layers.LeakyReLU(_SLOPE)(x)
+    return layers.LeakyReLU(_SLOPE)(x), places
 
 
 def _dcgan_features(picture, config: NetworkConfig):
@@ -261,4 +254,4 @@ def _dcgan_features(picture, config: NetworkConfig):
         if level and not config.spectral_normalisation:
             x = layers.BatchNormalization(momentum=0.9, name=f"d{level}_norm")(x)
         x = layers.LeakyReLU(_SLOPE)(x)
-    return layers.Flatten()(x)
+    return layers.Flatten()(x), []

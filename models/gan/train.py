@@ -20,7 +20,7 @@ from models.gan.sampling import Sampler, discriminator_path, write_labels
 from models.gan.settings import GanConfig
 from models.gan.two_rates import TwoRateAdam
 from models.precision import computing_in
-from models.saving import save_compactly
+from models.saving import COARSE, save_compactly
 from models.segmentation.progress import Checkpoints
 
 _PLAIN, _MIDDLE = 243 / 127.5 - 1, 0.0  # what comes into the frame: the plain ground of cut-outs, or grey
@@ -127,7 +127,7 @@ def _digest(articles: Articles) -> str:
 def _export(model: Adversaries, articles: Articles, config: GanConfig) -> Path:
     path = Path(config.output) / "generator.keras"
     with averaged_weights(model):
-        save_compactly(model.generator, path)
-        save_compactly(model.discriminator, discriminator_path(path))
+        save_compactly(model.generator, path, mantissa=COARSE)
+        save_compactly(model.discriminator, discriminator_path(path), mantissa=COARSE)
     write_labels(path, articles.category_names, COLOUR_NAMES)
     return path

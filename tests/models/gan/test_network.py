@@ -3,15 +3,14 @@ import numpy as np
 import pytest
 
 from models.gan.network import (
+    BlurPool,
     NetworkConfig,
     OnGround,
-    PixelShuffle,
-    PixelUnshuffle,
     build_discriminator,
     build_generator,
 )
 
-SMALL = {"size": 16, "latent": 8, "widths": (16, 8), "embedding": 4}
+SMALL = {"size": 16, "latent": 8, "widths": (16, 8, 8), "embedding": 4}
 LABELS = (np.array([0, 2], np.int32), np.array([1, 0], np.int32))
 
 
@@ -23,7 +22,8 @@ def pictures(network, latent, labels=LABELS):
 @pytest.mark.parametrize("conditioning", ["none", "category", "category+colour"])
 def test_shapes_and_what_the_networks_heed(architecture, conditioning):
     keras.utils.set_random_seed(1)
-    config = NetworkConfig(architecture=architecture, conditioning=conditioning, **SMALL)
+    widths = SMALL["widths"][: 2 if architecture == "dcgan" else 3]
+    config = NetworkConfig(architecture=architecture, conditioning=conditioning, **{**SMALL, "widths": widths})
     generator, discriminator = build_generator(config, 3, 2), build_discriminator(config, 3, 2)
     latent = np.random.default_rng(0).standard_normal((2, 8)).astype(np.float32)
     drawn = pictures(generator, latent)
@@ -46,12 +46,26 @@ def test_cutouts_are_set_on_the_ground():
     assert pictures(build_generator(config, 3, 2), latent).shape == (2, 16, 16, 3)
 
 
-def test_shuffling_is_undone_by_its_opposite():
-    x = np.random.default_rng(0).random((2, 8, 8, 3)).astype(np.float32)
-    small = PixelUnshuffle()(x)
-    assert small.shape == (2, 4, 4, 12)
-    np.testing.assert_array_equal(keras.ops.convert_to_numpy(PixelShuffle()(small)), x)
-    np.testing.assert_array_equal(keras.ops.convert_to_numpy(small)[0, 1, 2, 3:6], x[0, 2, 5])
+def test_halving_favours_no_pixel():
+    even, odd = (np.zeros((1, 16, 16, 2), np.float32) for _ in range(2))
+    even[0, 6, 6], odd[0, 7, 7] = 1, 1
+    halves = [keras.ops.convert_to_numpy(BlurPool()(x)) for x in (even, odd)]
+    assert halves[0].shape == (1, 8, 8, 2)
+    np.testing.assert_allclose(halves[0].sum(), halves[1].sum())
+    np.testing.assert_allclose(halves[0][0, 2:5, 2:5].ravel(), halves[1][0, 2:5, 2:5][::-1, ::-1].ravel())
+    flat = keras.ops.convert_to_numpy(BlurPool()(np.ones((1, 8, 8, 1), np.float32)))
+    np.testing.assert_allclose(flat[0, 1:-1, 1:-1], 1)
+
+
+def test_places_are_judged_besides_the_whole():
+    config = NetworkConfig(**SMALL)
+    discriminator = build_discriminator(config, 3, 2)
+    places = [layer for layer in discriminator.layers if layer.name.startswith("place")]
+    assert [layer.output.shape[1] for layer in places] == [8, 4]
+    picture = np.random.default_rng(0).random((2, 16, 16, 3)).astype(np.float32)
+    before = keras.ops.convert_to_numpy(discriminator([picture, *LABELS]))
+    places[0].bias.assign_add([1.0])
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(discriminator([picture, *LABELS])), before + 1, rtol=1e-5)
 
 
 def test_spectral_normalisation_bounds_the_discriminators_convolutions():
@@ -70,7 +84,11 @@ def test_spectral_normalisation_bounds_the_discriminators_convolutions():
     ("settings", "message"),
     [
         ({"size": 48}, "size=48 must be one of 16, 32, 64"),
-        ({"widths": (8,)}, r"widths=\[8\] must be 4 numbers for size 64: channels at 4, 8, 16, 32 pixels"),
+        (
+            {"widths": (8,)},
+            r"widths=\[8\] must be 5 numbers for residual of size 64: channels at 4, 8, 16, 32, 64 pixels",
+        ),
+        ({"widths": (8,) * 5, "architecture": "dcgan"}, "must be 4 numbers for dcgan of size 64"),
         ({"latent": 0}, "must be at least 1"),
         ({"ground": 300}, "ground=300 must be from 0 to 255"),
     ],

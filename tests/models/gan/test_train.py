@@ -15,7 +15,7 @@ TINY = {
     "batch_size": 4,
     "steps": 4,
     "steps_per_epoch": 2,
-    "network": {"size": 16, "latent": 8, "widths": [8, 8], "embedding": 4},
+    "network": {"size": 16, "latent": 8, "widths": [8, 8, 8], "embedding": 4},
 }
 
 
