@@ -18,12 +18,9 @@ import apache_beam as beam
 import grpc
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, PortableOptions, StandardOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
-from apache_beam.transforms.environments import (
-    EmbeddedPythonGrpcEnvironment,
-    SubprocessSDKEnvironment,
-    python_sdk_capabilities,
-)
+from apache_beam.transforms.environments import SubprocessSDKEnvironment
 
+from models.datasets.local_threads import threads_runner
 from models.handlers.backends import available_threads
 from pipeline.graph import build_graph
 from pipeline.ledger import LedgerError
@@ -41,7 +38,6 @@ from pipeline.worker import silence_traces
 # In Beam 2.77 DirectRunner first tries to download another runner; this is the one that it falls back to.
 _LOCAL_RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 
-_NEVER_MS = 1 << 40  # 34 years
 _WORTH_PROCESSES = 1000  # photos; at 600 both kinds of workers take the same time, start-up included
 
 INTERRUPTED = "interrupted; the last committed run is untouched, finished assets are kept"
@@ -130,19 +126,6 @@ def _run_on(plan: RunPlan, options: PipelineOptions, all_cores: bool, show_progr
     if not local:
         # what a lost worker of this machine was writing when the runner started its photos over
         storage.remove_abandoned(plan.config.output)
-
-
-def threads_runner() -> FnApiRunner:
-    """Returns Beam's local runner with threads as workers, as many as ``--direct_num_workers``.
-
-    Beam 2.77's own such mode sends what a worker has written every second (``TimeBasedBufferingClosableOutputStream``),
-    also while an element is half written. Its halves are then read as elements of their own: of one element nothing was
-    left but None, and a job of 10,000 took 10 GB for a list as long as a wrong number said. Processes send by size.
-    """
-    environment = EmbeddedPythonGrpcEnvironment(
-        data_buffer_time_limit_ms=_NEVER_MS, capabilities=python_sdk_capabilities()
-    )
-    return FnApiRunner(environment)
 
 
 def _check_job_server(options: PipelineOptions) -> None:

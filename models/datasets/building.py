@@ -15,10 +15,9 @@ import tensorflow_datasets as tfds
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 
-LEFT_OUT = "left_out"
+from models.datasets.local_threads import threads_runner
 
-# In Beam 2.77 DirectRunner first tries to download another runner; this is the one that it falls back to.
-_LOCAL_RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
+LEFT_OUT = "left_out"
 
 _Builder = TypeVar("_Builder", bound=tfds.core.DatasetBuilder)
 
@@ -61,12 +60,11 @@ def write_dataset(
     """
     if file_format is None:
         file_format = "tfrecord" if importlib.util.find_spec("tensorflow") else "array_record"
-    options = options or PipelineOptions(
-        ["--direct_running_mode=multi_threading"], runner=_LOCAL_RUNNER, direct_num_workers=workers
-    )
+    runner = None if options else threads_runner()
+    options = options or PipelineOptions([f"--direct_num_workers={workers}"])
     builder = make_builder(file_format)
     tfds.disable_progress_bar()
-    download = tfds.download.DownloadConfig(beam_options=options, try_download_gcs=False)
+    download = tfds.download.DownloadConfig(beam_options=options, beam_runner=runner, try_download_gcs=False)
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # it speaks of downloads, of which there are none
             builder.download_and_prepare(download_config=download)

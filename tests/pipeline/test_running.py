@@ -3,15 +3,12 @@
 import logging
 import shlex
 import sys
-import time
 
-import apache_beam as beam
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
-from apache_beam.testing.util import assert_that, equal_to
 
 from pipeline import running
-from pipeline.running import threads_runner, workers_for
+from pipeline.running import workers_for
 
 
 @pytest.mark.parametrize(
@@ -25,23 +22,6 @@ from pipeline.running import threads_runner, workers_for
 )
 def test_processes_are_taken_where_they_are_worth_their_start(photos, cores, expected):
     assert workers_for(photos, cores) == expected
-
-
-class SlowToPickle:
-    """Takes longer to write than Beam's own runner of threads waits before it sends what is written."""
-
-    def __init__(self, number):
-        self.number = number
-
-    def __reduce__(self):
-        time.sleep(1.5)
-        return type(self), (self.number,)
-
-
-def test_an_element_that_takes_long_to_write_is_sent_whole():
-    with beam.Pipeline(threads_runner(), PipelineOptions(["--direct_num_workers=2"])) as pipeline:
-        slow = pipeline | beam.Create([1]) | beam.Map(SlowToPickle) | beam.Reshuffle()
-        assert_that(slow | beam.Map(lambda element: element.number), equal_to([1]))
 
 
 def test_worker_is_started_from_any_folder(monkeypatch):
