@@ -3,7 +3,6 @@
 Each is started once a process, by whoever needs it first, and emptied afterwards; so one at a time may use it.
 """
 
-import atexit
 import contextlib
 import functools
 import http
@@ -28,8 +27,7 @@ _PAGE = 1000  # objects of a listing, at most, as the service has it
 def _s3_server() -> tuple[str, Any]:
     boto3 = pytest.importorskip("boto3")
     server = pytest.importorskip("moto.server").ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    atexit.register(server.stop)
+    server.start()  # in a thread that ends with the process
     host, port = server.get_host_and_port()
     address = f"http://{host}:{port}"
     return address, boto3.client("s3", endpoint_url=address, region_name=_REGION, **_KEYS)
@@ -76,8 +74,8 @@ def _gs_server() -> tuple[str, Any]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     emulator = server.create_server("127.0.0.1", port, in_memory=True)
+    emulator._api.daemon = True  # Python waits for other threads before it calls what is to be done at its end
     emulator.start()
-    atexit.register(emulator.stop)
     return f"http://127.0.0.1:{port}", emulator
 
 
