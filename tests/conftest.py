@@ -18,6 +18,16 @@ def pytest_collection_modifyitems(items):
     items.sort(key=rank)
 
 
+@pytest.fixture(scope="module")
+def eager():
+    """TensorFlow compiles nothing: of a few steps the graph costs more than it spares."""
+    import tensorflow as tf  # too long an import for tests without it
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def remembered_by_beam():
     """Has Beam work out once what it works out anew for every step of a graph: half the time of a run of few photos.

@@ -5,7 +5,6 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from articles_drawn import SHAPES, drawn  # noqa: E402
@@ -71,8 +70,8 @@ def test_curves_are_kept_and_checkpoints_are_not(trained):
     assert not list(trained[1].glob("*.h5"))
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_stopped_training_goes_on_to_the_same_weights(tmp_path, monkeypatch, capsys):
-    tf.config.run_functions_eagerly(True)
     articles = drawn(12)
     recipe = Recipe(steps=4, batch_size=2, steps_per_epoch=2, network=NetworkConfig(16, (4,), (0,)))
     wanted = fit_classifier(articles, recipe, seed=2).get_weights()
@@ -87,7 +86,6 @@ def test_a_stopped_training_goes_on_to_the_same_weights(tmp_path, monkeypatch, c
         fit_classifier(articles, recipe, seed=2, output=tmp_path)
     monkeypatch.setattr(training._Progress, "note", note)
     found = fit_classifier(articles, recipe, seed=2, output=tmp_path).get_weights()
-    tf.config.run_functions_eagerly(False)
     assert "goes on after step 2" in capsys.readouterr().out
     for one, other in zip(wanted, found, strict=True):
         np.testing.assert_array_equal(one, other)

@@ -3,7 +3,6 @@ import csv
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from models.articles import COLOUR_NAMES, Articles
 from models.gan.sampling import Sampler
@@ -19,12 +18,7 @@ TINY = {
 }
 
 
-@pytest.fixture(scope="module", autouse=True)
-def eager():
-    """A few steps cost less than the graph that would speed them up."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
+pytestmark = pytest.mark.usefixtures("eager")
 
 
 def config(tmp_path, **settings):

@@ -24,16 +24,11 @@ from models.segmentation.train import train  # noqa: E402
 TINY = NetworkConfig(size=64, stem=4, widths=(4, 4, 4, 4), blocks=(1, 0, 0, 0), decoder=(4, 4, 4, 4))
 
 
-@pytest.fixture(scope="module", autouse=True)
-def eager():
-    """So few steps cost less than the graphs that would speed them up; one training below is compiled."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
+pytestmark = pytest.mark.usefixtures("eager")  # one training below is compiled
 
 
 @pytest.fixture
-def compiled():
+def compiled(eager):
     """Steps are compiled, as outside of tests."""
     tf.config.run_functions_eagerly(False)
     yield

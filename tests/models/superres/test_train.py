@@ -4,7 +4,6 @@ import dataclasses
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from models.articles import ArticleSource
 from models.handlers.enlargement import Enlarger
@@ -13,12 +12,7 @@ from models.superres.network import NetworkConfig
 from models.superres.resampling import halve
 from models.superres.settings import TrainingConfig, read_config
 
-
-@pytest.fixture(scope="module", autouse=True)
-def eager():
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
+pytestmark = pytest.mark.usefixtures("eager")
 
 
 @pytest.fixture
