@@ -25,7 +25,7 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     from pipeline.colour_commands import add_colour_arguments, add_reference_arguments
     from pipeline.compliance_commands import add_compliance_arguments, add_gate_arguments
-    from pipeline.exporting import add_export_arguments
+    from pipeline.export_command import add_export_arguments
     from pipeline.gan_commands import add_gan_arguments
     from pipeline.gate_commands import add_gate_file_arguments
     from pipeline.generation_commands import add_classifier_arguments, add_gain_arguments, add_generation_arguments
@@ -143,9 +143,7 @@ def _parser() -> argparse.ArgumentParser:
 
     export = commands.add_parser("export", help="turn a trained network into files that serve", allow_abbrev=False)
     networks = export.add_subparsers(dest="network", required=True, metavar="MODEL", parser_class=_Parser)
-    serving = networks.add_parser("segmentation", help="the segmentation network", allow_abbrev=False)
-    add_export_arguments(serving)
-    serving.set_defaults(handle=_export_segmentation)
+    add_export_arguments(networks.add_parser("segmentation", help="the segmentation network", allow_abbrev=False))
     return parser
 
 
@@ -180,10 +178,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _planned(parsed: argparse.Namespace, rest: list[str]) -> tuple[Any, Any]:
     """Returns the plan and Beam's options."""
     from apache_beam.io.filesystems import FileSystems
-    from apache_beam.options.pipeline_options import PipelineOptions
 
     from pipeline.config import RunConfig
-    from pipeline.options import unknown_flags
+    from pipeline.options import RememberingOptions, unknown_flags
     from pipeline.planning import plan_replay, plan_run
     from pipeline.running import silence_libraries
 
@@ -193,7 +190,7 @@ def _planned(parsed: argparse.Namespace, rest: list[str]) -> tuple[Any, Any]:
     for name in ("output",) if parsed.command == "replay" else ("input", "output"):
         if not getattr(parsed, name, None):
             raise ValueError(f"--{name} is missing; see packshot {parsed.command} --help")
-    options = PipelineOptions(rest)
+    options = RememberingOptions(rest)
     FileSystems.set_options(options)  # planning reads cloud storage before any pipeline exists
     if parsed.command == "replay":
         reasons = [reason.strip() for reason in (parsed.reason or "").split(",") if reason.strip()]
@@ -302,18 +299,6 @@ def _evaluate_enhancement(parsed: argparse.Namespace, _: list[str]) -> int:
 
     try:
         print(evaluate_enhancement(EnhancementConfig(**given(parsed, EnhancementConfig))))
-    except (ValueError, OSError) as error:
-        return wrong_usage(error)
-    return OK
-
-
-def _export_segmentation(parsed: argparse.Namespace, _: list[str]) -> int:
-    from pipeline.exporting import ExportConfig, export_segmentation
-
-    values = given(parsed, ExportConfig)
-    values["forms"] = tuple(form.strip() for form in parsed.forms.split(",") if form.strip())
-    try:
-        print(export_segmentation(ExportConfig(**values)))
     except (ValueError, OSError) as error:
         return wrong_usage(error)
     return OK

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -14,9 +13,8 @@ from pipeline.records import OWN_COLUMNS, Photo, Rejection
 from pipeline.refresh import classify
 from pipeline.sinks.carried import CarriedRows
 from pipeline.sinks.tables import shard_of
-from pipeline.sources.items import PlannedItem, SourceOptions
-from pipeline.sources.read import read_photos
-from transforms.reasons import PhotoError, RejectReason
+from pipeline.sources.items import SourceOptions
+from transforms.reasons import RejectReason
 from transforms.stage import REJECTED
 
 STAGE = "refresh"
@@ -24,22 +22,6 @@ _KEY_BYTES = 16
 
 Fetch = Callable[[Photo], Photo]  # gives a photo its bytes and their digest
 Row = Mapping[str, Any]
-
-
-@dataclasses.dataclass(frozen=True)
-class Twins:
-    """Which photos of a run have the bytes of another one.
-
-    Attributes:
-      leader_of: the id of the photo that is worked on, by the ids of its twins.
-    """
-
-    leader_of: dict[str, str]
-
-    @functools.cached_property
-    def leaders(self) -> frozenset[str]:
-        """The ids of photos that have twins."""
-        return frozenset(self.leader_of.values())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,19 +67,6 @@ def identify(photo: Photo, options: SourceOptions, fetch: Fetch) -> tuple[Photo,
     return photo, hashlib.sha256(text).digest()[:_KEY_BYTES]
 
 
-def picture_keys(planned: PlannedItem, options: SourceOptions, fetch: Fetch) -> Iterator[tuple[bytes, str]]:
-    """Yields the keys, as of ``identify``, and ids of all photos of an item that need work and can be read."""
-    for photo in read_photos(planned, options):
-        if isinstance(photo, Rejection):
-            continue
-        try:
-            _, key = identify(photo, options, fetch)
-        except PhotoError:  # its turn to be rejected comes later
-            continue
-        if key is not None:
-            yield key, photo.id
-
-
 def elect(ids: Iterable[str]) -> Iterator[tuple[str, str]]:
     """Yields every photo of a group but the first in the order of ids, each with that one."""
     leader, *others = sorted(ids)
@@ -128,35 +97,6 @@ def follow(twin: Twin, outcome: Row | CarriedRows | Rejection, shards: int) -> R
         detail = f"{twin.leader!r} had the same bytes when the run began, and has others now; the next run does both"
         return Rejection(twin.id, twin.source_uri, twin.source_sha256, STAGE, str(RejectReason.FETCH_FAILED), detail)
     return {**outcome, **now}
-
-
-class FindTwins(beam.PTransform):
-    """Finds photos of the same bytes before any of them is worked on; see ``picture_keys``.
-
-    Returns (of ``expand``):
-      One ``Twins``; from ``PlannedItem``.
-    """
-
-    def __init__(self, options: SourceOptions, fetch: Fetch):
-        super().__init__()
-        self._options, self._fetch = options, fetch
-
-    def expand(self, items):
-        return (
-            items
-            | "TakeKeys" >> beam.FlatMap(picture_keys, self._options, self._fetch)  # (16 bytes, id)
-            | beam.GroupByKey()  # (16 bytes, [id])
-            | "Elect" >> beam.FlatMap(lambda group: elect(group[1]))  # (id, id of its leader)
-            | "Gather" >> beam.combiners.ToDict()  # {id: id of its leader}
-            | "Name" >> beam.Map(Twins)  # Twins
-        )
-
-
-def tell(planned: PlannedItem, twins: Twins) -> PlannedItem:
-    """Returns an item with what is to be known of its photos' twins."""
-    ids = planned.ids()
-    leader_of = {photo_id: twins.leader_of[photo_id] for photo_id in ids if photo_id in twins.leader_of}
-    return dataclasses.replace(planned, leader_of=leader_of, leads=twins.leaders.intersection(ids))
 
 
 class TakeTwins(beam.PTransform):

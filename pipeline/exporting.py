@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import functools
 import itertools
@@ -19,12 +18,11 @@ from models.handlers.segmentation import Segmenter
 from models.metrics.segmentation import intersection_over_union
 from pipeline.evaluation.cases import masked_photos, read_picture, read_rows
 from pipeline.evaluation.tables import markdown_table
+from pipeline.export_command import FORMS
 from transforms.segment import resize_for_model
 
 if TYPE_CHECKING:
     from models.export import Weights
-
-FORMS = ("float16", "float32", "int8", "dynamic", "saved_model")
 
 _PICTURES = (".jpg", ".jpeg", ".png", ".webp")
 
@@ -64,20 +62,6 @@ class ExportConfig:
             raise ValueError("--photos and --masks belong together: a loss is measured on photos with known masks")
         if not self.model.endswith(".keras"):
             raise ValueError(f"model {self.model!r} is no .keras file; export starts from the trained network")
-
-
-def add_export_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the flags of ``packshot export segmentation``."""
-    parser.add_argument("--model", required=True, help="trained network, a .keras file")
-    parser.add_argument("--output", required=True, help="folder to write to")
-    parser.add_argument(
-        "--weights", dest="forms", default="float16,saved_model", help=f"of {','.join(FORMS)} (default: %(default)s)"
-    )
-    parser.add_argument("--size", type=int, help="side of the input in pixels (default: the network's own)")
-    parser.add_argument("--calibration", help="photos for int8's ranges: a folder of them or of Parquet files")
-    parser.add_argument("--calibration_count", type=int, default=128, help="how many of them (default: %(default)s)")
-    parser.add_argument("--photos", help="measure: folder of Parquet files, id, image")
-    parser.add_argument("--masks", help="measure: Parquet file, id, mask")
 
 
 def export_segmentation(config: ExportConfig) -> str:

@@ -12,7 +12,8 @@ from models.handlers.anomaly import AnomalyHandler
 from pipeline.augmentation.augmenting import AugmentCatalogue, SamplePlaces
 from pipeline.carry_over import CarryOver
 from pipeline.config import RunConfig
-from pipeline.duplicates import FindTwins, FollowLeaders, SharePictures, TakeTwins, tell
+from pipeline.duplicates import FollowLeaders, SharePictures, TakeTwins
+from pipeline.first_look import LookAtPhotos, tell
 from pipeline.near_duplicates import FindNearDuplicates
 from pipeline.plan_lists import ListPlanned
 from pipeline.planning import RunPlan, library_versions
@@ -104,8 +105,10 @@ def build_graph(
         | "SpreadWork" >> beam.Reshuffle()  # PlannedItem
     )
     fetching = {**_fetching(config), "verify_content": config.verify_content}
-    twins = items | "FindTwins" >> FindTwins(plan.options, functools.partial(fetch_photo, **fetching))  # Twins
-    # told before anything is read: a side input ends the stage before it
+    look = LookAtPhotos(plan.options, functools.partial(fetch_photo, **fetching), plan.shards)
+    items, unchanged, twins = items | "LookAtPhotos" >> look  # PlannedItem, CarriedRows, Twins
+    unchanged = counted(unchanged, "Unchanged", {})
+    # told before anything is read for good: a side input ends the stage before it
     items = items | "TellTwins" >> beam.Map(tell, beam.pvalue.AsSingleton(twins))  # PlannedItem
     photos = stage(items, "ReadPhotos", ReadPhotos(plan.options))  # Photo, encoded or a URI
     photos, following = photos | "TakeTwins" >> TakeTwins().with_resource_hints(**hints)  # Photo, Twin
@@ -168,6 +171,7 @@ def build_graph(
     followed, rejections = outcomes | "FollowLeaders" >> FollowLeaders(plan.shards)  # row or CarriedRows
     rows = (
         done | "PackRows" >> PackRows(plan.schema, plan.shards),  # PackedRows
+        unchanged,
         carried,
         counted(followed, "Followed", {}),
         pipeline | "Unmoved" >> listed(plan.carried_rows(), name="unmoved"),

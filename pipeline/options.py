@@ -54,6 +54,19 @@ class PackshotOptions(PipelineOptions):
         return RunConfig.from_mapping(values)
 
 
+class RememberingOptions(PipelineOptions):
+    """Beam's options, each view of which is made once.
+
+    Beam asks for views some eight hundred times while it builds the graph, and makes a parser of arguments for each.
+    """
+
+    def view_as(self, cls):
+        views = self.__dict__.setdefault("_views", {})
+        if cls not in views:
+            views[cls] = super().view_as(cls)
+        return views[cls]
+
+
 def only_written_down(options: PipelineOptions) -> bool:
     """Says whether Dataflow's runner does not run the job but writes it down, at ``--template_location``, for later."""
     runner = options.view_as(StandardOptions).runner or ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-from scipy import optimize, special
+from scipy import special
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -41,6 +41,8 @@ def fit_probe(features: np.ndarray, classes: np.ndarray, count: int, penalty: fl
     Returns:
       The probe, for features as they are.
     """
+    from scipy import optimize  # half a second that every run would wait for, and only this needs it
+
     middle, spread = features.mean(axis=0), features.std(axis=0) + 1e-6
     standard = ((features - middle) / spread).astype(np.float64)
     wanted = np.eye(count)[classes]

@@ -59,7 +59,5 @@ class SourceReader:
         return None
 
     def _row(self, item: WorkItem, index: int) -> bytes | None:
-        for position, photo in enumerate(read_photos(PlannedItem(item), self._options[item.uri])):
-            if position == index:
-                return getattr(photo, "content", None)
-        return None
+        wanted = PlannedItem(item, passed_over=tuple(range(index)))
+        return getattr(next(read_photos(wanted, self._options[item.uri]), None), "content", None)

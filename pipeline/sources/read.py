@@ -63,6 +63,9 @@ def _read_rows(planned: PlannedItem, options: SourceOptions, last: int) -> Itera
                 skipped -= batch.num_rows
                 continue
             batch, skipped = batch.slice(skipped), 0
+            if passed_over.issuperset(range(index, index + batch.num_rows)):
+                index += batch.num_rows
+                continue
             ids = id_values(batch.column(options.id_column))
             images = batch.column(options.image_column)
             attributes = {name: column_values(batch.column(name)) for name in options.attribute_columns}

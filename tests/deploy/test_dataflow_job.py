@@ -118,7 +118,7 @@ def test_every_step_that_holds_pixels_asks_for_the_accelerator_and_no_other(job)
     assert {t.unique_name.split("/")[0] for t in held} == set(PIXEL_STEPS) - {"FindAnomalies"}  # only if asked for
     expected = {"accelerator": GPU, "min_ram_bytes": str(GIGABYTES * 10**9)}
     assert all(job.hints(t) == expected for t in held), [t.unique_name for t in held if job.hints(t) != expected]
-    light = job.steps("ListWork", "FindTwins", "WriteCatalogue", "FindNearDuplicates", "Commit")
+    light = job.steps("ListWork", "LookAtPhotos", "WriteCatalogue", "FindNearDuplicates", "Commit")
     assert light and not any(job.hints(t) for t in light)
 
 

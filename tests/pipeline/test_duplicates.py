@@ -5,19 +5,8 @@ from apache_beam.testing.util import assert_that, equal_to
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.duplicates import (
-    FindTwins,
-    FollowLeaders,
-    SharePictures,
-    TakeTwins,
-    Twin,
-    Twins,
-    elect,
-    follow,
-    identify,
-    share,
-    tell,
-)
+from pipeline.duplicates import FollowLeaders, SharePictures, TakeTwins, Twin, elect, follow, identify, share
+from pipeline.first_look import LookAtPhotos, Twins, tell
 from pipeline.records import KnownPhoto, Photo, Rejection
 from pipeline.sinks.carried import CarriedRows
 from pipeline.sinks.tables import shard_of
@@ -115,13 +104,6 @@ def test_sharing_in_a_pipeline(category_column, refresh):
         assert_that(shared, equal_to(refresh))
 
 
-def test_items_are_told_of_their_photos_alone():
-    planned = PlannedItem(WorkItem("f.parquet", 0, 0, ("a", "b", "c", "d")), passed_over=(3,))
-    told = tell(planned, Twins({"b": "a", "d": "a", "x": "c", "y": "z"}))
-    assert (told.leader_of, told.leads) == ({"b": "a"}, {"a", "c"})
-    assert [(told.photo(i).leader, told.photo(i).leads) for i in range(3)] == [(None, True), ("a", False), (None, True)]
-
-
 @pytest.mark.parametrize("outcome", ["rows", "carried", "rejections", "none"])
 def test_twins_in_a_pipeline(tmp_path, outcome):
     for name, content in {"a": b"1", "b": b"1", "c": b"2"}.items():
@@ -130,8 +112,7 @@ def test_twins_in_a_pipeline(tmp_path, outcome):
     row = {**ROW, "source_sha256": None}
     found = {"rows": row, "carried": CarriedRows(0, "p", (1,), {}), "rejections": Rejection(*"aaaaaa")}
     with beam.Pipeline(runner=FnApiRunner()) as p:
-        items = p | beam.Create(items)
-        twins = items | FindTwins(SourceOptions(), fetch)
+        items, _, twins = p | beam.Create(items) | LookAtPhotos(SourceOptions(), fetch, 2)
         assert_that(twins, equal_to([Twins({"b": "a"})]), label="twins")
         told = items | "Tell" >> beam.Map(tell, beam.pvalue.AsSingleton(twins))
         photos, following = told | "Photos" >> beam.Map(lambda planned: planned.photo(0)) | TakeTwins()

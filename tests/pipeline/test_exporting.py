@@ -7,7 +7,8 @@ import pytest
 from models.handlers import load_segmenter
 from models.segmentation.network import NetworkConfig, build_network
 from pipeline.cli import main
-from pipeline.exporting import FORMS, ExportConfig, read_photos
+from pipeline.export_command import FORMS
+from pipeline.exporting import ExportConfig, read_photos
 
 SIZE = 64
 
