@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from pipeline.redaction import flag_names, hide_given, without_secrets
+from pipeline.redaction import flag_names, hide_given, start_logging, without_secrets
 from pipeline.usage import FAILED, INTERRUPTED, OK, TOO_MANY_REJECTED, USAGE, given, wrong_usage
 from pipeline.version import __version__
 
@@ -156,6 +156,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
       The exit status, as DESIGN has it: 0, 1, 2, 3, or 130 when interrupted.
     """
+    start_logging()
     parser = _parser()
     try:
         parsed, rest = parser.parse_known_args(arguments)

@@ -84,3 +84,21 @@ class DiscreetFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         return without_secrets(super().format(record))
+
+
+def start_logging() -> None:
+    """Has all log records of this process written to standard error by a ``DiscreetFormatter``, from warnings on.
+
+    To be called before Beam is imported: without its cloud extra it logs a warning at once, upon which Python sets up
+    logging by itself, and leaves every later setting aside. Where logging is set up already, as in another program,
+    nothing is changed.
+    """
+    handler = logging.StreamHandler()
+    handler.setFormatter(DiscreetFormatter("%(levelname)s %(name)s: %(message)s"))
+    handler.addFilter(_is_told)
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+
+
+def _is_told(record: logging.LogRecord) -> bool:
+    """Says whether a record is for the user: Beam's warning of a cloud that is not installed is not."""
+    return not (record.name == "root" and str(record.msg).startswith("apitools not found"))

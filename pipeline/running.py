@@ -28,7 +28,7 @@ from pipeline.markers import OutputBusy, marking_run
 from pipeline.options import DEFAULT_RUNNER, only_written_down
 from pipeline.planning import RunPlan
 from pipeline.progress import ProgressLine
-from pipeline.redaction import DiscreetFormatter
+from pipeline.redaction import start_logging
 from pipeline.sinks import storage
 from pipeline.sinks.commit import CommitConflict, check_still_latest
 from pipeline.supervision import kill_workers, watching_workers
@@ -205,9 +205,9 @@ def _root(error: BaseException) -> BaseException:
 
 def silence_libraries(verbose: bool) -> None:
     """Keeps the libraries' chatter off the terminal, unless it is asked for."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(DiscreetFormatter("%(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, handlers=[handler])
+    start_logging()
+    if verbose:
+        logging.getLogger().setLevel(logging.INFO)
     if not verbose:
         logging.getLogger("apache_beam").setLevel(logging.CRITICAL)  # the trace of every error that ends a job
         silence_traces()

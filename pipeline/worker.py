@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 
-from apache_beam.runners.worker import sdk_worker, sdk_worker_main
+# Where Beam's cloud extra is not installed, its import logs a warning, upon which Python would set up logging to
+# standard error; the worker's records go to the command, which writes them without credentials.
+logging.getLogger().addHandler(logging.NullHandler())
+
+from apache_beam.runners.worker import sdk_worker, sdk_worker_main  # noqa: E402
 
 
 def silence_traces() -> None:

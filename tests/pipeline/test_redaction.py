@@ -1,4 +1,6 @@
 import logging
+import subprocess
+import sys
 
 import pytest
 
@@ -71,3 +73,19 @@ def test_log_records_and_their_traces_are_blanked():
     record = logging.LogRecord("beam", logging.INFO, "f.py", 1, "options: %s", ({"k": "plain-words"},), trace)
     text = DiscreetFormatter("%(message)s").format(record)
     assert "options: {'k': '...'}" in text and "denied to ..." in text and "plain-words" not in text
+
+
+def test_the_command_sets_up_logging_before_beam_can():
+    """Where Beam's cloud extra is missing its import logs, upon which Python sets up logging without any redaction."""
+    program = (
+        "import sys; sys.modules['apitools'] = None\n"
+        "from pipeline.cli import main\n"
+        "status = main(['report', '--output', 'nothing here'])\n"
+        "import logging, apache_beam.io.gcp.internal.clients.bigquery\n"
+        "logging.getLogger('store').warning('refused: password=hush-hush')\n"
+        "sys.exit(status)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "refused: password=..." in done.stderr and "hush" not in done.stderr
+    assert "apitools" not in done.stderr
