@@ -39,8 +39,8 @@ class NetworkConfig:
       blocks: residual blocks a resolution.
       embedding: numbers that a category and a colour each become.
       conditioning: what the networks are told.
-      ground: of ``residual``: value 0..255 of the plain ground that all articles stand on. The generator then draws a
-        cut-out, colours and alpha, which is set on it. None for whole photos.
+      ground: value 0..255 of the plain ground that all articles stand on. The generator then draws a cut-out, colours
+        and alpha, which is set on it. None for whole photos.
       spectral_normalisation: whether the discriminator's convolutions are spectrally normalised (Miyato et al., 2018).
     """
 
@@ -192,7 +192,10 @@ def _dcgan_generator(code, config: NetworkConfig):
             channels, 4, 2, padding="same", use_bias=False, kernel_initializer=_small(), name=f"g{level}"
         )(x)  # fmt: skip
     x = layers.ReLU()(layers.BatchNormalization(momentum=0.9, name="last_norm")(x))
-    return layers.Conv2D(3, 3, padding="same", activation="tanh", kernel_initializer=_small(), name="picture")(x)
+    if config.ground is None:
+        return layers.Conv2D(3, 3, padding="same", activation="tanh", kernel_initializer=_small(), name="picture")(x)
+    drawn = layers.Conv2D(4, 3, padding="same", kernel_initializer=_small(), name="drawn")(x)
+    return OnGround(config.ground, name="picture")(drawn)
 
 
 def _unit():

@@ -41,9 +41,21 @@ def test_cutouts_are_set_on_the_ground():
     cutout[0, 0, :, :3], cutout[0, 0, :, 3] = -1, (-50, 0, 50)
     picture = keras.ops.convert_to_numpy(OnGround(243)(cutout))[0, 0, :, 0]
     np.testing.assert_allclose(picture * 127.5 + 127.5, [243, 121.5, 0], atol=1e-3)
-    config = NetworkConfig(ground=243, **SMALL)
+
+
+@pytest.mark.parametrize("architecture, drawing", [("residual", "draw2"), ("dcgan", "drawn")])
+def test_where_nothing_is_drawn_the_picture_is_the_ground(architecture, drawing):
+    widths = SMALL["widths"][: 2 if architecture == "dcgan" else 3]
+    generator = build_generator(
+        NetworkConfig(architecture=architecture, ground=243, **{**SMALL, "widths": widths}), 3, 2
+    )
+    layer = generator.get_layer(drawing)
+    kernel, bias = layer.get_weights()
+    layer.set_weights([np.zeros_like(kernel), np.array([0, 0, 0, -50], np.float32)])
     latent = np.random.default_rng(0).standard_normal((2, 8)).astype(np.float32)
-    assert pictures(build_generator(config, 3, 2), latent).shape == (2, 16, 16, 3)
+    drawn = pictures(generator, latent)
+    assert drawn.shape == (2, 16, 16, 3)
+    np.testing.assert_allclose(drawn * 127.5 + 127.5, 243, atol=1e-3)
 
 
 def test_halving_favours_no_pixel():
