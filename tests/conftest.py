@@ -33,7 +33,8 @@ def remembered_by_beam():
     """Has Beam work out once what it works out anew for every step of a graph: half the time of a run of few photos.
 
     These are views of options, for each of which it builds a parser of arguments, and the state that a DoFn keeps,
-    for which it inspects all of its methods. Runs in processes of their own are Beam's as it is.
+    for which it inspects all of its methods. The command remembers views by itself (``RememberingOptions``), pipelines
+    that tests build do not; DoFns are inspected anew by every run in a process of its own.
     """
     views: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
     specs: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
