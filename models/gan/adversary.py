@@ -67,7 +67,7 @@ class Adversaries(keras.Model):
         settings, count = self._settings, ops.shape(x["category"])[0]
         real = ops.cast(x["picture"], "float32") / 127.5 - 1
         labels = _labels(x)
-        fake = self.generator([self._latents(count), *labels], training=True)
+        fake = ops.cast(self.generator([self._latents(count), *labels], training=True), "float32")
         shown = [augment(p, settings.augment, self._seeds, self._ground) for p in (real, fake)]
         seen = [shown[0], ops.stop_gradient(shown[1])]
 

@@ -67,6 +67,10 @@ def test_halving_favours_no_pixel():
     np.testing.assert_allclose(halves[0][0, 2:5, 2:5].ravel(), halves[1][0, 2:5, 2:5][::-1, ::-1].ravel())
     flat = keras.ops.convert_to_numpy(BlurPool()(np.ones((1, 8, 8, 1), np.float32)))
     np.testing.assert_allclose(flat[0, 1:-1, 1:-1], 1)
+    # in bfloat16 by another way, with the same result
+    noise = np.random.default_rng(0).normal(size=(1, 16, 16, 3)).astype(np.float32)
+    coarse = keras.ops.convert_to_numpy(keras.ops.cast(BlurPool(dtype="bfloat16")(noise), "float32"))
+    np.testing.assert_allclose(coarse, keras.ops.convert_to_numpy(BlurPool()(noise)), atol=0.02)
 
 
 def test_places_are_judged_besides_the_whole():

@@ -102,6 +102,17 @@ def test_each_networks_loss_moves_that_network_alone(articles, tmp_path):
 NETWORKS = ("generator", "discriminator")
 
 
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("loss", ["relativistic", "non_saturating"])
+def test_half_precision_trains(articles, tmp_path, precision, loss):
+    settings = config(tmp_path, precision=precision, steps=2, loss={"loss": loss})
+    sampler = Sampler.load(train(settings, articles))
+    drawn = sampler.sample(np.array([5, 6], np.uint64), np.array([0, 1]), np.array([0, 1]))
+    assert drawn.shape == (2, 16, 16, 3)
+    line = next(csv.DictReader((tmp_path / "curves.csv").open(newline="")))
+    assert float(line["discriminator_gradient"]) > 0
+
+
 def test_the_discriminators_rate_is_its_own(articles, tmp_path):
     from models.gan.feeding import ArticleBatches
 
