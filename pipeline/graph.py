@@ -58,7 +58,12 @@ from transforms.segment import SegmentPhotos
 
 
 def build_graph(
-    pipeline: beam.Pipeline, plan: RunPlan, *, progress: str | None = None, marker: str | None = None
+    pipeline: beam.Pipeline,
+    plan: RunPlan,
+    *,
+    progress: str | None = None,
+    marker: str | None = None,
+    aside: str | None = None,
 ) -> None:
     """Adds the job to a pipeline.
 
@@ -70,6 +75,7 @@ def build_graph(
       plan: what to do.
       progress: a file that grows by a byte with every finished photo, or None.
       marker: a file that must be there at the commit, or None; see ``pipeline.markers``.
+      aside: where all workers are on this machine, a folder for finished rows on their way to their table, or None.
     """
     config, model = plan.config, plan.model
     limits = DecodeLimits(max_pixels=config.max_pixels, max_bytes=config.max_bytes)
@@ -170,7 +176,7 @@ def build_graph(
     }
     followed, rejections = outcomes | "FollowLeaders" >> FollowLeaders(plan.shards)  # row or CarriedRows
     rows = (
-        done | "PackRows" >> PackRows(plan.schema, plan.shards),  # PackedRows
+        done | "PackRows" >> PackRows(plan.schema, plan.shards, aside=aside),  # PackedRows
         unchanged,
         carried,
         counted(followed, "Followed", {}),
@@ -195,14 +201,16 @@ def build_graph(
         lost | "WriteRejections" >> WriteTable(config.output, "rejections", plan.run, REJECTIONS_SCHEMA, plan.shards),
         removed | "WriteRemoved" >> WriteTable(config.output, "removed", plan.run, REMOVED_SCHEMA, plan.shards),
         near
-        | "PackNearDuplicates" >> PackRows(NEAR_DUPLICATES_SCHEMA, plan.shards, NEAR_DUPLICATES_KEY[0])  # PackedRows
+        | "PackNearDuplicates"
+        >> PackRows(NEAR_DUPLICATES_SCHEMA, plan.shards, NEAR_DUPLICATES_KEY[0], aside=aside)  # PackedRows
         | "WriteNearDuplicates"
         >> WriteTable(
             config.output, "near_duplicates", plan.run, NEAR_DUPLICATES_SCHEMA, plan.shards, NEAR_DUPLICATES_KEY
         ),
     )
     if plan.augmentation is not None:
-        tables = (*tables, *(catalogue | "AugmentCatalogue" >> AugmentCatalogue(_places(plan), plan.augmentation)))
+        augment = AugmentCatalogue(_places(plan, aside), plan.augmentation)
+        tables = (*tables, *(catalogue | "AugmentCatalogue" >> augment))
     summaries = tables | "GatherSummaries" >> beam.Flatten()  # ShardSummary, and SampleCount of samples
     timings = photos | "TakeTimings" >> beam.Map(lambda photo: photo.summed())  # {stage: milliseconds}
     _ = (summaries, timings) | "Commit" >> Commit(
@@ -234,12 +242,12 @@ def _fetching(config: RunConfig) -> dict[str, Any]:
     }
 
 
-def _places(plan: RunPlan) -> SamplePlaces:
+def _places(plan: RunPlan, aside: str | None) -> SamplePlaces:
     config = plan.config
     return SamplePlaces(
         config.output, plan.run, plan.options, _fetching(config),
         DecodeLimits(max_pixels=config.max_pixels, max_bytes=config.max_bytes),
-        config.blur_faces, config.credentials(),
+        config.blur_faces, config.credentials(), aside,
     )  # fmt: skip
 
 

@@ -7,11 +7,13 @@ import json
 import logging
 import os
 import shlex
+import shutil
 import signal
 import sys
 import tempfile
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NoReturn
 
 import apache_beam as beam
@@ -112,14 +114,17 @@ def _run_on(plan: RunPlan, options: PipelineOptions, all_cores: bool, show_progr
             runner = threads_runner()
     with (
         marking_run(plan.config.output, plan.run, local=local, handed_over=only_written_down(options)) as marker,
-        tempfile.NamedTemporaryFile(prefix="packshot-progress-") as counter,
-        _ending_on_interrupt(counter.name),
-        watching_workers(lambda death: _end(counter.name, f"the job failed: {death}; {_UNTOUCHED}", FAILED)),
+        tempfile.TemporaryDirectory(prefix="packshot-run-") as scratch,
+        _ending_on_interrupt(scratch),
+        watching_workers(lambda death: _end(scratch, f"the job failed: {death}; {_UNTOUCHED}", FAILED)),
     ):
         pipeline = beam.Pipeline(runner, options)
-        build_graph(pipeline, plan, progress=counter.name if local else None, marker=marker)
+        counter = Path(scratch, "progress")
+        counter.touch()
+        here = {"progress": str(counter), "aside": scratch} if local else {}  # all workers see this machine's files
+        build_graph(pipeline, plan, marker=marker, **here)
         if local and show_progress:
-            with ProgressLine(counter.name, plan.to_do):
+            with ProgressLine(str(counter), plan.to_do):
                 _finish(pipeline)
         else:
             _finish(pipeline)
@@ -155,7 +160,7 @@ def read_run(output: str, run: str) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _ending_on_interrupt(counter: str) -> Iterator[None]:
+def _ending_on_interrupt(scratch: str) -> Iterator[None]:
     """Ends the process at Ctrl-C.
 
     A KeyboardInterrupt may be raised inside a library's callback and be lost there, and the job would go on.
@@ -165,18 +170,17 @@ def _ending_on_interrupt(counter: str) -> Iterator[None]:
         yield
         return
 
-    before = signal.signal(signal.SIGINT, lambda *_: _end(counter, INTERRUPTED, INTERRUPTED_STATUS))
+    before = signal.signal(signal.SIGINT, lambda *_: _end(scratch, INTERRUPTED, INTERRUPTED_STATUS))
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
 
 
-def _end(counter: str, message: str, status: int) -> NoReturn:
+def _end(scratch: str, message: str, status: int) -> NoReturn:
     """Ends the process and its workers at once, whatever their threads wait for."""
     kill_workers()
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(counter)
+    shutil.rmtree(scratch, ignore_errors=True)
     os.write(2, f"\npackshot: {message}\n".encode())
     os._exit(status)
 

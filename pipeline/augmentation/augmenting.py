@@ -52,6 +52,7 @@ class SamplePlaces:
       limits: of what is decoded.
       blur_faces: as in the run's configuration.
       credentials: who signs, or None.
+      aside: a folder of this machine for finished rows, as of ``PackRows``, or None.
     """
 
     output: str
@@ -61,6 +62,7 @@ class SamplePlaces:
     limits: DecodeLimits
     blur_faces: bool = False
     credentials: Credentials | None = None
+    aside: str | None = None
 
 
 class AugmentCatalogue(beam.PTransform):
@@ -133,7 +135,9 @@ class AugmentCatalogue(beam.PTransform):
                 | "GenerateProducts" >> GenerateProducts(places.output, augmentation, self._load, places.credentials)
             )
         written = (
-            rows | "GatherRows" >> beam.Flatten() | "PackRows" >> PackRows(AUGMENTED_SCHEMA, augmentation.shards),
+            rows
+            | "GatherRows" >> beam.Flatten()
+            | "PackRows" >> PackRows(AUGMENTED_SCHEMA, augmentation.shards, aside=places.aside),
             settled.rows,
         ) | "GatherTable" >> beam.Flatten()  # PackedRows or CarriedRows
         table = written | "WriteAugmented" >> WriteTable(

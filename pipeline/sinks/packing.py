@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import os
+import tempfile
 
 import apache_beam as beam
 import pyarrow as pa
@@ -16,21 +18,70 @@ _ROWS_A_PACK = 256
 
 
 @dataclasses.dataclass(frozen=True)
+class Aside:
+    """A piece of a file of this machine: its path, where the piece begins, and its length in bytes."""
+
+    path: str
+    start: int
+    length: int
+
+
+@dataclasses.dataclass(frozen=True)
 class PackedRows:
     """New rows of one shard on their way to the table, in a twentieth of the memory.
 
     Attributes:
       shard: to which all of them belong.
-      content: an Arrow stream of the table's schema, compressed.
+      content: an Arrow stream of the table's schema, compressed; or where ``SetAside`` has put it.
     """
 
     shard: int
-    content: bytes
+    content: bytes | Aside
 
 
 def unpacked(rows: PackedRows) -> pa.Table:
-    """Returns packed rows as a table."""
-    return pa.ipc.open_stream(rows.content).read_all()
+    """Returns packed rows as a table.
+
+    Raises:
+      OSError: they were set aside, and are not there any more.
+    """
+    content = rows.content
+    if isinstance(content, Aside):
+        with open(content.path, "rb") as file:
+            file.seek(content.start)
+            return pa.ipc.open_stream(file.read(content.length)).read_all()
+    return pa.ipc.open_stream(content).read_all()
+
+
+class SetAside(beam.DoFn):
+    """Puts packed rows into files and sends on where they are: ``PackedRows`` to ``PackedRows``.
+
+    Beam's local runner holds in memory what goes from stage to stage, up to four times over, which for a million photos
+    is more than all else that a run needs. Only for runners all of whose workers are on this machine. A bundle that is
+    replayed writes its rows again; nobody reads the first ones.
+
+    Args:
+      folder: of this machine, which is there as long as the job runs.
+    """
+
+    def __init__(self, folder: str):
+        self._folder = folder
+        self._file = -1
+
+    def setup(self):
+        self._file, self._path = tempfile.mkstemp(suffix=".rows", dir=self._folder)
+        self._end = 0
+
+    def process(self, rows: PackedRows):
+        assert isinstance(rows.content, bytes)
+        start, left = self._end, memoryview(rows.content)
+        while left:
+            left = left[os.write(self._file, left) :]
+        self._end += len(rows.content)
+        yield PackedRows(rows.shard, Aside(self._path, start, len(rows.content)))
+
+    def teardown(self):
+        os.close(self._file)
 
 
 class PackRows(beam.PTransform):
@@ -42,17 +93,20 @@ class PackRows(beam.PTransform):
       schema: of the table.
       shards: of the table.
       key: the column that a row's shard follows from.
+      aside: a folder of this machine to keep the packs in, of ``SetAside``; None keeps them in the shuffle.
 
     Returns (of ``expand``):
       ``PackedRows``, from rows.
     """
 
-    def __init__(self, schema: pa.Schema, shards: int, key: str = "id"):
+    def __init__(self, schema: pa.Schema, shards: int, key: str = "id", *, aside: str | None = None):
         super().__init__()
         self._packer = _PackRows(schema, shards, key)
+        self._aside = aside
 
     def expand(self, rows):
-        return rows | beam.ParDo(self._packer)
+        packs = rows | beam.ParDo(self._packer)
+        return packs if self._aside is None else packs | "SetAside" >> beam.ParDo(SetAside(self._aside))
 
 
 class _PackRows(beam.DoFn):

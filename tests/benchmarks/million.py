@@ -12,6 +12,7 @@ import contextlib
 import functools
 import io
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from unittest import mock
@@ -35,7 +36,7 @@ from pipeline.records import (
 from pipeline.report import write_report
 from pipeline.sinks import storage
 from pipeline.sinks.commit import Commit
-from pipeline.sinks.packing import PackedRows
+from pipeline.sinks.packing import PackedRows, SetAside
 from pipeline.sinks.tables import shard_of
 from pipeline.sinks.write_table import WriteTable
 from tests.benchmarks import made_up
@@ -63,11 +64,12 @@ def commit_first(folder: Path, count: int) -> None:
     config = _config(folder, "feed")
     plan = plan_run(config)
     schema, shards, output = catalogue_schema(), shards_of(count), config.output
-    with beam.Pipeline(FnApiRunner()) as pipeline:
+    with tempfile.TemporaryDirectory() as aside, beam.Pipeline(FnApiRunner()) as pipeline:
         packs = (
             pipeline
             | beam.Create(range(0, count, made_up.AT_ONCE))
             | "PackRows" >> beam.FlatMap(packed, count, config, shards)  # PackedRows
+            | "SetAside" >> beam.ParDo(SetAside(aside))  # as a run on this machine does
         )
         tables = [packs | "Write catalogue" >> WriteTable(output, "catalogue", plan.run, schema, shards)]
         for name, of, key in (

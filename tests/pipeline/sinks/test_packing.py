@@ -4,21 +4,30 @@ import apache_beam as beam
 import pytest
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
-from pipeline.sinks.packing import PackRows
+from pipeline.sinks.packing import Aside, PackedRows, PackRows, unpacked
 from pipeline.sinks.write_table import WriteTable
 from tests.pipeline.sinks.example_tables import RUN, SCHEMA, row, table_files, write_table
 
 
-def test_packed_rows_give_the_same_bytes_however_bundles_fall(tmp_path):
+@pytest.mark.parametrize("set_aside", [False, True])
+def test_packed_rows_give_the_same_bytes_however_bundles_fall(tmp_path, set_aside):
     rows = [row(i) for i in range(300)]  # more than a pack
     write_table(tmp_path / "plain", rows, shards=1)
+    (tmp_path / "aside").mkdir()
     for runner in (FnApiRunner(), FnApiRunner(bundle_repeat=2)):
         output = tmp_path / f"packed-{len(os.listdir(tmp_path))}"
         with beam.Pipeline(runner=runner) as p:
-            packed = p | beam.Create(rows) | PackRows(SCHEMA, 1)
+            packed = p | beam.Create(rows) | PackRows(SCHEMA, 1, aside=str(tmp_path / "aside") if set_aside else None)
             unpacked = p | "Others" >> beam.Create([])
             _ = (packed, unpacked) | beam.Flatten() | WriteTable(str(output), "catalogue", RUN, SCHEMA, 1)
         assert table_files(output) == table_files(tmp_path / "plain")
+    assert bool(os.listdir(tmp_path / "aside")) is set_aside
+
+
+def test_rows_that_were_set_aside_and_are_gone_fail_the_job_by_name(tmp_path):
+    gone = Aside(str(tmp_path / "gone.rows"), 0, 8)
+    with pytest.raises(FileNotFoundError, match=r"gone\.rows"):
+        unpacked(PackedRows(0, gone))
 
 
 def test_packing_names_a_value_that_does_not_fit():
