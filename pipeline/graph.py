@@ -155,7 +155,8 @@ def build_graph(
     photos = stage(photos, "EncodeAssets", encode)  # + encoded, digital_source_type
     photos = stage(photos, "SealAssets", SealAssets(config.credentials()))  # encoded, read back and perhaps signed
     photos = stage(photos, "CheckCompliance", CheckCompliance(plan.profile))  # perhaps more review reasons
-    write = WriteAssets(config.output, plan.fingerprint, model.sha256)
+    # one machine brings all of them to disk at once, when they are noted and when the run is committed
+    write = WriteAssets(config.output, plan.fingerprint, model.sha256, synced=aside is None)
     photos = stage(photos, "WriteAssets", write)  # + assets, and no pixels any more
 
     done = counted(photos | "MakeRows" >> beam.Map(row_of).with_resource_hints(**hints), "Done")  # catalogue row

@@ -54,7 +54,7 @@ def asset_name(
     return f"assets/{kind}/{digest[:2]}/{_slug(photo_id)}-{digest}.{extension}"
 
 
-def write_assets(photo: Photo, output: str, fingerprint: str, model_sha256: str) -> Photo:
+def write_assets(photo: Photo, output: str, fingerprint: str, model_sha256: str, *, synced: bool = True) -> Photo:
     """Stores what a photo's ``encoded`` holds.
 
     Args:
@@ -62,6 +62,7 @@ def write_assets(photo: Photo, output: str, fingerprint: str, model_sha256: str)
       output: the output folder: local, ``gs://`` or ``s3://``.
       fingerprint: of the configuration.
       model_sha256: of the model's weights.
+      synced: as of ``storage.write_bytes``.
 
     Returns:
       The photo with ``assets``, in the order of ``encoded``, and without pixels or encoded bytes.
@@ -76,7 +77,7 @@ def write_assets(photo: Photo, output: str, fingerprint: str, model_sha256: str)
         uri = asset_name(photo.id, photo.source_sha256, fingerprint, model_sha256, encoded.kind, encoded.extension)
         if uri in assets:
             raise ValueError(f"photo {photo.id!r} has two assets of kind {encoded.kind!r}; a kind comes once")
-        assets[uri] = store_asset(output, uri, encoded)
+        assets[uri] = store_asset(output, uri, encoded, synced=synced)
     return _without_pixels(photo).replace(encoded=(), assets=tuple(assets.values()))
 
 
@@ -87,21 +88,24 @@ class WriteAssets(beam.PTransform):
       Two PCollections: photos with ``assets`` and nothing heavy, and rejections.
     """
 
-    def __init__(self, output: str, fingerprint: str, model_sha256: str):
+    def __init__(self, output: str, fingerprint: str, model_sha256: str, *, synced: bool = True):
         super().__init__()
-        self._write = functools.partial(write_assets, output=output, fingerprint=fingerprint, model_sha256=model_sha256)
+        self._write = functools.partial(
+            write_assets, output=output, fingerprint=fingerprint, model_sha256=model_sha256, synced=synced
+        )
 
     def expand(self, photos):
         return photos | PhotoStage("write", self._write)
 
 
-def store_asset(output: str, uri: str, encoded: Encoded) -> Asset:
+def store_asset(output: str, uri: str, encoded: Encoded, *, synced: bool = True) -> Asset:
     """Stores one file.
 
     Args:
       output: the output folder.
       uri: where below it.
       encoded: the file's bytes.
+      synced: as of ``storage.write_bytes``.
 
     Raises:
       PhotoError: ``write_failed``, when it could not be stored or did not verify; or when it is to be published, and
@@ -114,7 +118,7 @@ def store_asset(output: str, uri: str, encoded: Encoded) -> Asset:
         raise PhotoError(RejectReason.WRITE_FAILED, detail)
     try:
         path = storage.join(output, uri)
-        stored = storage.write_bytes(path, encoded.content, media_type=encoded.media_type)
+        stored = storage.write_bytes(path, encoded.content, media_type=encoded.media_type, synced=synced)
     except storage.StorageError as error:
         raise PhotoError(RejectReason.WRITE_FAILED, str(error)) from error
     return Asset(encoded.kind, uri, encoded.width, encoded.height, stored.size, stored.sha256, encoded.media_type)

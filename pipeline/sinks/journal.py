@@ -158,6 +158,7 @@ class NoteFinished(beam.DoFn):
         if rows:
             name = f"{self._run}-{self._key}-{secrets.token_hex(4)}.parquet"
             try:
+                storage.sync(storage.join(self._output, "assets"))  # the next run trusts them for their sizes
                 storage.write_bytes(
                     storage.join(self._output, FOLDER, name), encode_table(to_arrow(rows, catalogue_schema()))
                 )

@@ -58,7 +58,7 @@ class S3Store:
     def __init__(self, options: PipelineOptions):
         self._client = _s3_client(options)
 
-    def write(self, path: str, content: bytes, sha256: str, media_type: str) -> Outcome:
+    def write(self, path: str, content: bytes, sha256: str, media_type: str, *, synced: bool = True) -> Outcome:
         bucket, key = _parts(path)
         checksum = base64.b64encode(bytes.fromhex(sha256)).decode()
         request = {
@@ -204,7 +204,7 @@ class GcsStore:
         # All requests may be repeated: those that write name the generation that they replace.
         self._retry = DEFAULT_RETRY.with_delay(_GCS_FIRST_PAUSE, _GCS_LONGEST_PAUSE).with_timeout(_GCS_PATIENCE)
 
-    def write(self, path: str, content: bytes, sha256: str, media_type: str) -> Outcome:
+    def write(self, path: str, content: bytes, sha256: str, media_type: str, *, synced: bool = True) -> Outcome:
         from google.api_core import exceptions
 
         blob = self._blob(path)

@@ -56,13 +56,17 @@ def join(folder: str, *parts: str) -> str:
     return posixpath.join(folder, *parts)
 
 
-def write_bytes(path: str, content: bytes, *, media_type: str = "application/octet-stream") -> Stored:
+def write_bytes(
+    path: str, content: bytes, *, media_type: str = "application/octet-stream", synced: bool = True
+) -> Stored:
     """Stores bytes under a path: all of them or nothing, and verified.
 
     Args:
       path: local path, ``gs://`` or ``s3://`` URI; local folders are made.
       content: the file's bytes.
       media_type: recorded by object stores.
+      synced: whether a local file is to outlast a power cut from now on, rather than from the next ``sync``; every
+        other process sees it at once in either case.
 
     Raises:
       StorageError: they could not be stored or did not verify, transient errors having been retried.
@@ -70,10 +74,23 @@ def write_bytes(path: str, content: bytes, *, media_type: str = "application/oct
     sha256 = hashlib.sha256(content).hexdigest()
     store = _store(path)
     failure = f"could not write {path!r} ({len(content)} bytes)"
-    outcome = _retried(store, failure, lambda: store.write(path, content, sha256, media_type))
+    outcome = _retried(store, failure, lambda: store.write(path, content, sha256, media_type, synced=synced))
     if outcome == "replaced":
         _LOGGER.warning("%s held other bytes and was replaced.", path)
     return Stored(path, len(content), sha256, outcome)
+
+
+def sync(folder: str) -> None:
+    """Brings to disk what this machine wrote below a folder, if it is a local one; object stores need no such thing.
+
+    Raises:
+      StorageError: something could not be brought there.
+    """
+    if _is_local(folder):
+        try:
+            local_store.sync_file_system(folder)
+        except OSError as error:
+            raise StorageError(_because(f"could not bring the files of {folder!r} to disk", error)) from error
 
 
 def write_text_last(path: str, text: str, *, expected: str | None) -> None:

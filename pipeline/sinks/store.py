@@ -28,8 +28,11 @@ class BusyError(StorageError):
 class Store(Protocol):
     """One kind of storage. Paths are whole: ``/folder/file``, ``s3://bucket/key``."""
 
-    def write(self, path: str, content: bytes, sha256: str, media_type: str) -> Outcome:
-        """Stores the bytes and verifies them; keeps a file that already holds them."""
+    def write(self, path: str, content: bytes, sha256: str, media_type: str, *, synced: bool = True) -> Outcome:
+        """Stores the bytes and verifies them; keeps a file that already holds them.
+
+        Where ``synced`` is False a power cut may take a local file until ``storage.sync``.
+        """
 
     def write_if(self, path: str, content: bytes, expected: bytes | None) -> None:
         """Replaces a file if it holds ``expected`` (None: if there is none), or raises SupersededError."""

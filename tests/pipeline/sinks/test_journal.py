@@ -122,6 +122,17 @@ def test_what_cannot_be_noted_is_a_warning(tmp_path, caplog):
     assert "1 finished photos were not noted" in caplog.text
 
 
+def test_photos_whose_assets_are_not_on_disk_are_not_noted(tmp_path, caplog, monkeypatch):
+    def full(folder):
+        raise storage.StorageError(f"could not bring the files of {folder!r} to disk")
+
+    monkeypatch.setattr(storage, "sync", full)
+    with caplog.at_level(logging.WARNING):
+        _note(tmp_path, _RUNS[1], _row("p"))
+    assert "1 finished photos were not noted: could not bring the files of" in caplog.text
+    assert not (tmp_path / FOLDER).exists()
+
+
 def test_replayed_bundles_note_the_same_rows(tmp_path):
     with beam.Pipeline(runner=FnApiRunner(bundle_repeat=2)) as p:
         _ = p | beam.Create([_row("a"), _row("b")]) | beam.ParDo(NoteFinished(str(tmp_path), _RUNS[1], _KEY))
