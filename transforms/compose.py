@@ -142,7 +142,7 @@ def _draw(
     under = image[region]
     if not profile.has_plain_ground:
         colours = _change_ground(colours, opacity, profile.background, under)
-    colours = cv2.threshold(colours, 0, 0, cv2.THRESH_TOZERO)[1]
+    cv2.threshold(colours, 0, 0, cv2.THRESH_TOZERO, colours)
     cv2.copyTo(cv2.convertScaleAbs(colours, alpha=1 / STEPS), matte, under)
     return image, canvas_alpha
 

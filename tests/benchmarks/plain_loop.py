@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 
@@ -35,7 +36,7 @@ class PlainLoop:
     def __init__(self, plan: RunPlan):
         found = _StageFinder()
         pipeline = beam.Pipeline(runner="FnApiRunner")
-        build_graph(pipeline, plan)
+        build_graph(pipeline, plan, aside=tempfile.gettempdir())  # with a local run's settings; nothing is put there
         pipeline.visit(found)
         self.stages = found.stages
         self._items, self._options = found.items, found.options
