@@ -64,6 +64,7 @@ def build_graph(
     progress: str | None = None,
     marker: str | None = None,
     aside: str | None = None,
+    synced: bool = True,
 ) -> None:
     """Adds the job to a pipeline.
 
@@ -76,6 +77,8 @@ def build_graph(
       progress: a file that grows by a byte with every finished photo, or None.
       marker: a file that must be there at the commit, or None; see ``pipeline.markers``.
       aside: where all workers are on this machine, a folder for finished rows on their way to their table, or None.
+      synced: whether assets are synced one by one; else those who note them do it for many, which works where all
+        workers are on this machine and ``storage.syncs_together`` says so.
     """
     config, model = plan.config, plan.model
     limits = DecodeLimits(max_pixels=config.max_pixels, max_bytes=config.max_bytes)
@@ -155,13 +158,12 @@ def build_graph(
     photos = stage(photos, "EncodeAssets", encode)  # + encoded, digital_source_type
     photos = stage(photos, "SealAssets", SealAssets(config.credentials()))  # encoded, read back and perhaps signed
     photos = stage(photos, "CheckCompliance", CheckCompliance(plan.profile))  # perhaps more review reasons
-    # one machine brings all of them to disk at once, when they are noted and when the run is committed
-    write = WriteAssets(config.output, plan.fingerprint, model.sha256, synced=aside is None)
+    write = WriteAssets(config.output, plan.fingerprint, model.sha256, synced=synced)
     photos = stage(photos, "WriteAssets", write)  # + assets, and no pixels any more
 
     done = counted(photos | "MakeRows" >> beam.Map(row_of).with_resource_hints(**hints), "Done")  # catalogue row
-    note = beam.ParDo(NoteFinished(config.output, plan.run, plan.journal_key)).with_resource_hints(**hints)
-    done = done | "NoteFinished" >> note  # the same
+    note = NoteFinished(config.output, plan.run, plan.journal_key, syncs=not synced)
+    done = done | "NoteFinished" >> beam.ParDo(note).with_resource_hints(**hints)  # the same
     leaders = photos | "LeadingRows" >> beam.FlatMap(lambda photo: [(photo.id, row_of(photo))] if photo.leads else [])
     if plan.noted:
         done = (done, resumed) | "GatherDone" >> beam.Flatten()  # catalogue row

@@ -10,7 +10,6 @@ import shlex
 import shutil
 import signal
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,6 +30,7 @@ from pipeline.options import DEFAULT_RUNNER, only_written_down
 from pipeline.planning import RunPlan
 from pipeline.progress import ProgressLine
 from pipeline.redaction import start_logging
+from pipeline.scratch import scratch_folder
 from pipeline.sinks import storage
 from pipeline.sinks.commit import CommitConflict, check_still_latest
 from pipeline.supervision import kill_workers, watching_workers
@@ -114,15 +114,18 @@ def _run_on(plan: RunPlan, options: PipelineOptions, all_cores: bool, show_progr
             runner = threads_runner()
     with (
         marking_run(plan.config.output, plan.run, local=local, handed_over=only_written_down(options)) as marker,
-        tempfile.TemporaryDirectory(prefix="packshot-run-") as scratch,
+        scratch_folder() as scratch,
         _ending_on_interrupt(scratch),
         watching_workers(lambda death: _end(scratch, f"the job failed: {death}; {_UNTOUCHED}", FAILED)),
     ):
         pipeline = beam.Pipeline(runner, options)
         counter = Path(scratch, "progress")
         counter.touch()
-        here = {"progress": str(counter), "aside": scratch} if local else {}  # all workers see this machine's files
-        build_graph(pipeline, plan, marker=marker, **here)
+        if local:  # all workers see this machine's files
+            synced = not storage.syncs_together(storage.join(plan.config.output, "assets"))
+            build_graph(pipeline, plan, marker=marker, progress=str(counter), aside=scratch, synced=synced)
+        else:
+            build_graph(pipeline, plan, marker=marker)
         if local and show_progress:
             with ProgressLine(str(counter), plan.to_do):
                 _finish(pipeline)

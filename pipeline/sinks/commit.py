@@ -57,8 +57,7 @@ def commit_run(
 ) -> None:
     """Commits a run whose assets and tables are stored: run.json, then the report, then ``LATEST``.
 
-    Before that the assets are brought to disk, where that was put off; last of all, notes of finished photos
-    (``pipeline.sinks.journal``) that this makes useless are deleted.
+    Notes of finished photos (``pipeline.sinks.journal``) that this makes useless are deleted last.
 
     Until the last step the previous run stays the current one; committing the same run again does nothing.
 
@@ -83,7 +82,6 @@ def commit_run(
         return  # a replayed bundle
     if latest != expected_latest:
         raise CommitConflict(_conflict(output, run, expected_latest, latest))
-    storage.sync(storage.join(output, "assets"))
     content = json.dumps(run_json, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     storage.write_bytes(storage.join(output, "runs", run, "run.json"), content.encode(), media_type="application/json")
     if write_report is not None:

@@ -11,6 +11,7 @@ import functools
 import hashlib
 import io
 import logging
+import os
 import re
 import secrets
 import threading
@@ -25,6 +26,8 @@ import pyarrow.parquet as pq
 
 from pipeline.records import OWN_COLUMNS, catalogue_schema
 from pipeline.sinks import storage
+from pipeline.sinks.disk import FileSystem
+from pipeline.sinks.local_store import local_path
 from pipeline.sinks.tables import encode_table, to_arrow
 
 FOLDER = "unfinished"
@@ -127,19 +130,37 @@ class NoteFinished(beam.DoFn):
     """Passes catalogue rows on and notes them, a file at a time, before a worker's loss would be worth mentioning.
 
     A kill costs a worker a twentieth of the time since it began, and a minute at most. What cannot be
-    noted only costs time after a crash, and so is a warning.
+    noted only costs time after a crash, and so is a warning. Assets that cannot be brought to disk end the job: those
+    that were written since the worker began are deleted, or the next run would take what memory still holds of them.
 
     Args:
       output: the output folder.
       run: the run's name.
       key: of ``journal_key``.
       clock: gives seconds.
+      syncs: whether the assets of the rows are still to be brought to disk, which is then done before they are noted.
+        Every row passes here, so at the commit all are there.
+
+    Raises:
+      storage.StorageError: assets could not be brought to disk.
     """
 
-    def __init__(self, output: str, run: str, key: str, clock: Callable[[], float] = time.monotonic):
-        self._output, self._run, self._key, self._clock = output, run, key, clock
+    def __init__(
+        self,
+        output: str,
+        run: str,
+        key: str,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        syncs: bool = False,
+    ):
+        self._output, self._run, self._key, self._clock, self._syncs = output, run, key, clock, syncs
+        self._disk: FileSystem | None = None
 
     def setup(self):
+        if self._syncs:
+            self._disk = FileSystem(local_path(storage.join(self._output, "assets")))
+        self._started = time.time()
         self._began = self._noted = self._clock()
         self._rows: list[dict[str, Any]] = []
 
@@ -156,15 +177,37 @@ class NoteFinished(beam.DoFn):
     def _note(self) -> None:
         rows, self._rows = self._rows, []
         if rows:
+            self._bring_to_disk(rows)
             name = f"{self._run}-{self._key}-{secrets.token_hex(4)}.parquet"
             try:
-                storage.sync(storage.join(self._output, "assets"))  # the next run trusts them for their sizes
                 storage.write_bytes(
                     storage.join(self._output, FOLDER, name), encode_table(to_arrow(rows, catalogue_schema()))
                 )
             except (storage.StorageError, ValueError) as error:
                 _LOGGER.warning("%d finished photos were not noted: %s", len(rows), error)
         self._noted = self._clock()
+
+    def _bring_to_disk(self, rows: list[dict[str, Any]]) -> None:
+        if self._disk is None:
+            return
+        try:
+            self._disk.sync()
+        except OSError as error:
+            uris = {asset["uri"] for row in rows for asset in row["assets"]}
+            new = [uri for uri in uris if self._is_new(local_path(storage.join(self._output, uri)))]
+            storage.delete_files(self._output, new)
+            raise storage.StorageError(
+                f"what was written to {self._output!r} could not be brought to disk: {error}; the last {len(new)} "
+                "assets were deleted. Look after the disk, then start the run again."
+            ) from error
+
+    def _is_new(self, path: str) -> bool:
+        return os.path.exists(path) and os.path.getmtime(path) >= self._started - 1  # file systems' clocks are coarse
+
+    def teardown(self):
+        if self._disk is not None:
+            self._disk.close()
+            self._disk = None
 
 
 def _read(path: str, schema: pa.Schema) -> pa.Table | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import fcntl
 import hashlib
@@ -14,7 +13,6 @@ import re
 import secrets
 import socket
 import stat
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO
@@ -22,7 +20,6 @@ from typing import BinaryIO
 from pipeline.sinks.store import BusyError, Entry, MismatchError, Outcome, SupersededError
 
 _LOGGER = logging.getLogger(__name__)
-_LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None  # for syncfs, which os has not
 _PARTIAL_NAME = re.compile(r"\.\w+-\d+-[0-9a-f]{8}\.partial")  # host, process, attempt
 _PARTIAL_MAX_AGE = 24 * 3600.0  # seconds; another host cannot be asked whether the process still lives
 _UNLOCKABLE_ERRNOS = frozenset((errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP))
@@ -81,35 +78,12 @@ def locked(folder: str, how: int) -> Iterator[None]:
         os.close(descriptor)  # and the lock with it
 
 
-def sync_file_system(folder: str) -> None:
-    """Brings to disk all that was written to the file system of a folder, by whatever process of this machine.
-
-    A folder that is not there is no error.
-
-    Raises:
-      OSError: something could not be brought there.
-    """
-    if _LIBC is None:
-        os.sync()  # of all file systems, and without a word of what failed
-        return
-    try:
-        descriptor = os.open(local_path(folder), os.O_RDONLY)
-    except FileNotFoundError:
-        return
-    try:
-        if _LIBC.syncfs(descriptor):
-            number = ctypes.get_errno()
-            raise OSError(number, os.strerror(number), folder)
-    finally:
-        os.close(descriptor)
-
-
 class LocalStore:
     """Files of this machine, or of a mounted network drive.
 
-    A temporary file beside the target is written, synced (unless that is left to ``sync_file_system``), renamed and
-    read back. Its name tells the host and the process, so that what a killed process left can be told from what is
-    being written now; see ``remove_abandoned``.
+    A temporary file beside the target is written, synced (unless the writer does that for many files at once, with
+    ``pipeline.sinks.disk``), renamed and read back. Its name tells the host and the process, so that what a killed
+    process left can be told from what is being written now; see ``remove_abandoned``.
     """
 
     def __init__(self) -> None:
@@ -120,7 +94,7 @@ class LocalStore:
         there = self.size(path)
         if there == len(content) and hashlib.sha256(self.read(path)).hexdigest() == sha256:
             return "kept"
-        self._replace(path, content, synced)
+        self._replace(path, content, synced or there is not None)  # a committed run may name what is there
         return "written" if there is None else "replaced"
 
     def write_if(self, path: str, content: bytes, expected: bytes | None) -> None:

@@ -11,6 +11,7 @@ import apache_beam as beam
 import pyarrow as pa
 from apache_beam.transforms.window import GlobalWindows
 
+from pipeline.sinks import storage
 from pipeline.sinks.tables import Row, shard_of, to_arrow
 
 # Measured for 10,000 rows of the catalogue: as dicts they took 206 MB on their way to the table.
@@ -43,13 +44,16 @@ def unpacked(rows: PackedRows) -> pa.Table:
     """Returns packed rows as a table.
 
     Raises:
-      OSError: they were set aside, and are not there any more.
+      storage.StorageError, FileNotFoundError: they were set aside, and are not there any more.
     """
     content = rows.content
     if isinstance(content, Aside):
         with open(content.path, "rb") as file:
             file.seek(content.start)
-            return pa.ipc.open_stream(file.read(content.length)).read_all()
+            found = file.read(content.length)
+        if len(found) != content.length:
+            raise storage.StorageError(f"{content.path!r} lost rows that a worker had put there; start the run again")
+        return pa.ipc.open_stream(found).read_all()
     return pa.ipc.open_stream(content).read_all()
 
 
@@ -62,6 +66,9 @@ class SetAside(beam.DoFn):
 
     Args:
       folder: of this machine, which is there as long as the job runs.
+
+    Raises:
+      storage.StorageError: they cannot be written there.
     """
 
     def __init__(self, folder: str):
@@ -75,13 +82,21 @@ class SetAside(beam.DoFn):
     def process(self, rows: PackedRows):
         assert isinstance(rows.content, bytes)
         start, left = self._end, memoryview(rows.content)
-        while left:
-            left = left[os.write(self._file, left) :]
-        self._end += len(rows.content)
+        try:
+            while left:
+                written = os.write(self._file, left)
+                left, self._end = left[written:], self._end + written
+        except OSError as error:
+            raise storage.StorageError(
+                f"finished rows could not be put into {self._folder!r}: {error.strerror}. They take some 350 bytes a "
+                "photo there; name a roomier folder in TMPDIR, then start the run again."
+            ) from error
         yield PackedRows(rows.shard, Aside(self._path, start, len(rows.content)))
 
     def teardown(self):
-        os.close(self._file)
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
 
 
 class PackRows(beam.PTransform):

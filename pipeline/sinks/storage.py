@@ -22,7 +22,7 @@ from typing import TypeVar
 from apache_beam.io.filesystems import FileSystems
 
 from pipeline.redaction import without_secrets
-from pipeline.sinks import local_store
+from pipeline.sinks import disk, local_store
 from pipeline.sinks.local_store import is_partial
 from pipeline.sinks.store import Entry, MismatchError, Outcome, StorageError, Store, SupersededError
 
@@ -65,8 +65,8 @@ def write_bytes(
       path: local path, ``gs://`` or ``s3://`` URI; local folders are made.
       content: the file's bytes.
       media_type: recorded by object stores.
-      synced: whether a local file is to outlast a power cut from now on, rather than from the next ``sync``; every
-        other process sees it at once in either case.
+      synced: whether a local file is to outlast a power cut from now on, rather than from when the caller brings many
+        to disk (``pipeline.sinks.disk``); every other process sees it at once in either case.
 
     Raises:
       StorageError: they could not be stored or did not verify, transient errors having been retried.
@@ -80,17 +80,16 @@ def write_bytes(
     return Stored(path, len(content), sha256, outcome)
 
 
-def sync(folder: str) -> None:
-    """Brings to disk what this machine wrote below a folder, if it is a local one; object stores need no such thing.
+def syncs_together(folder: str) -> bool:
+    """Says whether ``pipeline.sinks.disk`` can bring to disk at once what is written below a folder; makes it.
 
     Raises:
-      StorageError: something could not be brought there.
+      StorageError: it could not be made.
     """
-    if _is_local(folder):
-        try:
-            local_store.sync_file_system(folder)
-        except OSError as error:
-            raise StorageError(_because(f"could not bring the files of {folder!r} to disk", error)) from error
+    if not _is_local(folder):
+        return False
+    _make_folder(folder := local_store.local_path(folder))
+    return disk.syncs_together(folder)
 
 
 def write_text_last(path: str, text: str, *, expected: str | None) -> None:
@@ -168,11 +167,7 @@ def claimed(folder: str) -> Iterator[None]:
     if not _is_local(folder):
         yield
         return
-    folder = local_store.local_path(folder)
-    try:
-        os.makedirs(folder, exist_ok=True)
-    except OSError as error:
-        raise StorageError(f"could not make the folder {folder!r}: {type(error).__name__}: {error}") from error
+    _make_folder(folder := local_store.local_path(folder))
     with local_store.locked(folder, fcntl.LOCK_EX | fcntl.LOCK_NB):
         yield
 
@@ -247,6 +242,13 @@ def _retried(store: Store, failure: str, operation: Callable[[], T]) -> T:
 
 def _because(failure: str, error: Exception) -> str:
     return f"{failure}: {type(error).__name__}: {without_secrets(str(error))}"
+
+
+def _make_folder(folder: str) -> None:
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"could not make the folder {folder!r}: {type(error).__name__}: {error}") from error
 
 
 def _is_local(path: str) -> bool:

@@ -31,7 +31,7 @@ class Store(Protocol):
     def write(self, path: str, content: bytes, sha256: str, media_type: str, *, synced: bool = True) -> Outcome:
         """Stores the bytes and verifies them; keeps a file that already holds them.
 
-        Where ``synced`` is False a power cut may take a local file until ``storage.sync``.
+        Where ``synced`` is False a power cut may take a new local file until the caller has brought it to disk.
         """
 
     def write_if(self, path: str, content: bytes, expected: bytes | None) -> None:

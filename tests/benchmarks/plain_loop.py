@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 
@@ -14,6 +13,7 @@ from models.handlers.segmentation import Segmenter
 from pipeline.graph import build_graph
 from pipeline.planning import RunPlan
 from pipeline.records import Photo
+from pipeline.sinks import storage
 from pipeline.sources.items import PlannedItem, SourceOptions
 from pipeline.sources.read import ReadPhotos, read_photos
 from transforms.segment import STAGE as SEGMENT
@@ -36,7 +36,7 @@ class PlainLoop:
     def __init__(self, plan: RunPlan):
         found = _StageFinder()
         pipeline = beam.Pipeline(runner="FnApiRunner")
-        build_graph(pipeline, plan, aside=tempfile.gettempdir())  # with a local run's settings; nothing is put there
+        build_graph(pipeline, plan, synced=not storage.syncs_together(storage.join(plan.config.output, "assets")))
         pipeline.visit(found)
         self.stages = found.stages
         self._items, self._options = found.items, found.options

@@ -68,17 +68,6 @@ def test_failing_report_leaves_latest_alone(tmp_path):
     assert _latest(output) == f"{_FIRST}\n".encode()
 
 
-def _not_to_disk(folder):
-    raise storage.StorageError(f"could not bring the files of {folder!r} to disk: OSError: [Errno 5] I/O error")
-
-
-def test_assets_that_cannot_be_brought_to_disk_leave_latest_alone(tmp_path, monkeypatch):
-    monkeypatch.setattr(storage, "sync", _not_to_disk)
-    with pytest.raises(storage.StorageError, match="could not bring the files of .*assets' to disk"):
-        commit_run(str(tmp_path), _FIRST, _BALANCED, {}, expected_latest=None)
-    assert _latest(str(tmp_path)) is None
-
-
 def test_run_committed_since_planning_is_a_conflict(output):
     commit_run(output, _FIRST, _BALANCED, {}, expected_latest=None)
     sentence = f"'{_SECOND}' was not committed .* no run was the committed one, now run '{_FIRST}' is"

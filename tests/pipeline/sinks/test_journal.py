@@ -1,10 +1,14 @@
+import errno
 import logging
+import os
+import sys
 
 import apache_beam as beam
+import pytest
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from pipeline.records import Asset, Photo, catalogue_row, catalogue_schema
-from pipeline.sinks import storage
+from pipeline.sinks import disk, storage
 from pipeline.sinks.journal import FOLDER, FinishedRows, NoteFinished, clear_journal, journal_key, noted_files
 from pipeline.sinks.tables import to_arrow
 
@@ -122,15 +126,37 @@ def test_what_cannot_be_noted_is_a_warning(tmp_path, caplog):
     assert "1 finished photos were not noted" in caplog.text
 
 
-def test_photos_whose_assets_are_not_on_disk_are_not_noted(tmp_path, caplog, monkeypatch):
-    def full(folder):
-        raise storage.StorageError(f"could not bring the files of {folder!r} to disk")
+def test_assets_that_cannot_be_brought_to_disk_end_the_job_and_are_made_again(tmp_path, monkeypatch):
+    def full(self):
+        raise OSError(errno.EIO, "Input/output error", str(tmp_path))
 
-    monkeypatch.setattr(storage, "sync", full)
-    with caplog.at_level(logging.WARNING):
-        _note(tmp_path, _RUNS[1], _row("p"))
-    assert "1 finished photos were not noted: could not bring the files of" in caplog.text
+    monkeypatch.setattr(disk.FileSystem, "sync", full)
+    _store(tmp_path, "old", "new")
+    paths = {name: tmp_path / _row(name)["assets"][0]["uri"] for name in ("old", "new")}
+    os.utime(paths["old"], (1, 1))  # of a run before this one, which found it there
+    step = NoteFinished(str(tmp_path), _RUNS[1], _KEY, syncs=True)
+    step.setup()
+    for name in paths:
+        list(step.process(_row(name)))
+    with pytest.raises(storage.StorageError, match="could not be brought to disk: .*output error.* last 1 assets"):
+        step.finish_bundle()
+    step.teardown()
+    assert paths["old"].exists() and not paths["new"].exists()
     assert not (tmp_path / FOLDER).exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs syncfs")
+def test_assets_are_brought_to_disk_before_they_are_noted(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(disk.FileSystem, "sync", lambda self: seen.append((tmp_path / FOLDER).exists()))
+    _store(tmp_path, "p")
+    step = NoteFinished(str(tmp_path), _RUNS[1], _KEY, syncs=True)
+    step.setup()
+    list(step.process(_row("p")))
+    step.finish_bundle()
+    step.finish_bundle()  # of no photo
+    step.teardown()
+    assert seen == [False] and _find(tmp_path, "p")
 
 
 def test_replayed_bundles_note_the_same_rows(tmp_path):

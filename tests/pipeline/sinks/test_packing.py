@@ -1,10 +1,12 @@
+import errno
 import os
 
 import apache_beam as beam
 import pytest
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
-from pipeline.sinks.packing import Aside, PackedRows, PackRows, unpacked
+from pipeline.sinks import packing, storage
+from pipeline.sinks.packing import Aside, PackedRows, PackRows, SetAside, unpacked
 from pipeline.sinks.write_table import WriteTable
 from tests.pipeline.sinks.example_tables import RUN, SCHEMA, row, table_files, write_table
 
@@ -28,6 +30,25 @@ def test_rows_that_were_set_aside_and_are_gone_fail_the_job_by_name(tmp_path):
     gone = Aside(str(tmp_path / "gone.rows"), 0, 8)
     with pytest.raises(FileNotFoundError, match=r"gone\.rows"):
         unpacked(PackedRows(0, gone))
+
+
+def test_rows_that_were_cut_short_are_not_taken_for_fewer(tmp_path):
+    path = tmp_path / "a.rows"
+    path.write_bytes(b"12345")
+    with pytest.raises(storage.StorageError, match=r"a\.rows' lost rows"):
+        unpacked(PackedRows(0, Aside(str(path), 0, 8)))
+
+
+def test_a_full_disk_is_named_with_what_to_do(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    step = SetAside(str(tmp_path))
+    step.setup()
+    monkeypatch.setattr(packing.os, "write", full)
+    with pytest.raises(storage.StorageError, match="No space left on device.*TMPDIR"):
+        next(step.process(PackedRows(0, b"12345")))
+    step.teardown()
 
 
 def test_packing_names_a_value_that_does_not_fit():
