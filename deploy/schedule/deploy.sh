@@ -10,13 +10,22 @@ worker="packshot-worker@$PROJECT.iam.gserviceaccount.com"
 gcloud services enable workflows.googleapis.com workflowexecutions.googleapis.com cloudscheduler.googleapis.com --project "$PROJECT"
 gcloud iam service-accounts describe "$scheduler" --project "$PROJECT" >/dev/null 2>&1 ||
   gcloud iam service-accounts create packshot-scheduler --project "$PROJECT" --display-name 'Packshot by night'
-# to start and watch jobs, run them as the worker's account, start workflows and write its log; it reads the output (LATEST,
-# run.json), the template and, for a backfill, the names in the input: roles/storage.objectViewer on those buckets
+# to start and watch jobs, run them as the worker's account, start workflows and write its log
 for role in roles/dataflow.developer roles/workflows.invoker roles/logging.logWriter; do
   gcloud projects add-iam-policy-binding "$PROJECT" --member "serviceAccount:$scheduler" --role "$role" --condition None >/dev/null
 done
 gcloud iam service-accounts add-iam-policy-binding "$worker" --project "$PROJECT" \
   --member "serviceAccount:$scheduler" --role roles/iam.serviceAccountUser >/dev/null
+# it reads the output (LATEST, run.json), the template and, for a backfill, the names in the input
+buckets="$(python3 -c '
+import json, sys
+order = json.load(open(sys.argv[1]))
+places = [order["template"], order["output"], order["parameters"]["input"]]
+print("\n".join(sorted({place.split("/")[2] for place in places if place.startswith("gs://")})))' "$ORDER")"
+for bucket in $buckets; do
+  gcloud storage buckets add-iam-policy-binding "gs://$bucket" --member "serviceAccount:$scheduler" \
+    --role roles/storage.objectViewer >/dev/null
+done
 
 for name in nightly backfill; do
   gcloud workflows deploy "packshot-$name" --project "$PROJECT" --location "$REGION" \

@@ -1,8 +1,10 @@
 """The scheduled workflows: well-formed as Google's reference describes it, and of one mind with ``packshot run``."""
 
 import json
+import os
 import pathlib
 import re
+import subprocess
 import types
 
 import pytest
@@ -122,6 +124,25 @@ def test_example_is_what_the_template_takes():
     assert all(isinstance(value, str) for value in order["parameters"].values())
     environment = types_.FlexTemplateRuntimeEnvironment.from_json(json.dumps(order["environment"]))
     assert environment.max_workers == 20  # the cost guard
+
+
+def test_deploying_lets_the_schedule_read_what_the_order_names(tmp_path):
+    said = tmp_path / "said"
+    gcloud = tmp_path / "gcloud"
+    gcloud.write_text(f'#!/bin/sh\necho "$*" >> {said}\n')
+    gcloud.chmod(0o755)
+    environment = {
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "PROJECT": "shop", "REGION": "europe-west4", "CHANNEL": "c", "ORDER": str(SCHEDULE / "order.example.json"),
+    }  # fmt: skip
+    subprocess.run(["bash", SCHEDULE / "deploy.sh"], env=environment, check=True, capture_output=True)
+    granted = [line.split() for line in said.read_text().splitlines() if "buckets add-iam-policy-binding" in line]
+    assert [words[3] for words in granted] == ["gs://PROJECT-packshot", "gs://shop-catalogue", "gs://shop-pictures"]
+    for words in granted:
+        assert words[4:] == [
+            "--member", "serviceAccount:packshot-scheduler@shop.iam.gserviceaccount.com",
+            "--role", "roles/storage.objectViewer",
+        ]  # fmt: skip
 
 
 def test_alert_looks_for_what_the_workflow_logs():
