@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import yaml
 
+import models
 from models.gating import GateSettings
 from models.settings import build, read_settings
 from transforms.augment import Operation
@@ -19,6 +20,7 @@ USUAL_OPERATIONS = tuple(
     Operation(name) for name in ("flip", "rotate", "scale", "crop", "brightness", "contrast", "hue", "saturation")
 )
 _RECIPES = Path(__file__).parent / "plans"
+_WEIGHTS = Path(models.__file__).parent / "gan" / "weights"
 _MODEL_SUFFIXES = (".keras", ".tflite", ".npz", ".onnx")
 
 
@@ -93,7 +95,8 @@ class AugmentationPlan:
       balance, variants, backdrops: what is made, None for nothing of the kind.
       generator: of the products for ``balance``: a name, or the path of a file of weights.
       gate: what a generated product must pass.
-      enabled_categories: file of ``packshot evaluate augmentation``: only categories that it enables are generated.
+      enabled_categories: file of ``packshot evaluate augmentation``: only categories that it enables are generated. Or
+        the name of a generator that comes with Packshot, for what was found of it.
       photos: which photos have samples made of them and count in their category: those that are ready, or all that
         were accepted.
       longest_side: of samples made from photos, in pixels; larger photos are shrunk.
@@ -197,7 +200,9 @@ def _paths(settings: dict[str, Any], folder: Path) -> dict[str, Any]:
 
     changed = {"generator": found(settings["generator"])} if "generator" in settings else {}
     if "enabled_categories" in settings:
-        changed["enabled_categories"] = found(settings["enabled_categories"], always=True)
+        value = settings["enabled_categories"]
+        shipped = _WEIGHTS / f"{value}.enabled.yaml"
+        changed["enabled_categories"] = str(shipped) if shipped.exists() else found(value, always=True)
     gate = settings.get("gate")
     if isinstance(gate, dict):
         changed["gate"] = {

@@ -49,6 +49,12 @@ def test_what_is_wrong_with_a_plan_is_named(tmp_path, text, says):
         read_plan(plan(tmp_path, text))
 
 
+def test_what_was_found_of_a_shipped_generator_goes_by_its_name(tmp_path):
+    path = tmp_path / "plan.yaml"
+    path.write_text("balance: {to: 9}\ngenerator: state-64\nenabled_categories: state-64\n")
+    assert read_enabled(read_plan(str(path)).enabled_categories) == {"Shorts", "T-Shirt"}
+
+
 def test_only_proved_categories_are_enabled(tmp_path):
     path = tmp_path / "enabled.json"
     path.write_text('{"a": {"difference": 2, "low": 1, "high": 3, "enabled": true}, '
