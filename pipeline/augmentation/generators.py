@@ -9,11 +9,10 @@ import importlib
 from collections.abc import Callable
 from pathlib import Path
 
-import models
 from models.gate_facts import Classifier, GateFacts, Generator
 from models.gating import Gate, GatedGenerator, GateSettings
 from models.handlers import files
-from pipeline.augmentation.plan import AugmentationPlan
+from pipeline.augmentation.plan import WEIGHTS, AugmentationPlan
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,7 +107,7 @@ def generator_path(name_or_path: str) -> str:
     """Returns the file of a generator that comes with Packshot, by name, or the path as it is."""
     if Path(name_or_path).suffix:
         return name_or_path
-    return str(Path(models.__file__).parent / "gan" / "weights" / f"{name_or_path}.keras")
+    return str(WEIGHTS / f"{name_or_path}.keras")
 
 
 def read_gate(path: str) -> GateFacts:

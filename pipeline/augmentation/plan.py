@@ -20,7 +20,7 @@ USUAL_OPERATIONS = tuple(
     Operation(name) for name in ("flip", "rotate", "scale", "crop", "brightness", "contrast", "hue", "saturation")
 )
 _RECIPES = Path(__file__).parent / "plans"
-_WEIGHTS = Path(models.__file__).parent / "gan" / "weights"
+WEIGHTS = Path(models.__file__).parent / "gan" / "weights"  # of generators that come with Packshot
 _MODEL_SUFFIXES = (".keras", ".tflite", ".npz", ".onnx")
 
 
@@ -201,7 +201,7 @@ def _paths(settings: dict[str, Any], folder: Path) -> dict[str, Any]:
     changed = {"generator": found(settings["generator"])} if "generator" in settings else {}
     if "enabled_categories" in settings:
         value = settings["enabled_categories"]
-        shipped = _WEIGHTS / f"{value}.enabled.yaml"
+        shipped = WEIGHTS / f"{value}.enabled.yaml"
         changed["enabled_categories"] = str(shipped) if shipped.exists() else found(value, always=True)
     gate = settings.get("gate")
     if isinstance(gate, dict):
