@@ -110,6 +110,12 @@ class RunConfig:
     half_precision: bool = _setting(
         False, pixels=True, help="where a GPU runs the segmentation model, have it compute in 16 bits"
     )
+    single_look: bool = _setting(
+        False,
+        pixels=True,
+        help="have the segmentation model look once at every photo: no second look where its mask is in doubt, "
+        "no closer one at small products",
+    )
     share_model: bool = _setting(
         False, help="one segmentation model a machine for all its worker processes: for a GPU that several share"
     )

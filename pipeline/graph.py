@@ -86,7 +86,7 @@ def build_graph(
     wanted = None if "cutout" in config.outputs else required_working_side(plan.profile)
     handler = SegmentationHandler(
         config.segmentation_model, batch_size=config.batch_size, threads=config.model_threads, sha256=model.sha256,
-        share_model=config.share_model, half_precision=config.half_precision,
+        share_model=config.share_model, half_precision=config.half_precision, second_look=not config.single_look,
     )  # fmt: skip
     row_of = functools.partial(
         catalogue_row,
@@ -133,7 +133,8 @@ def build_graph(
     photos = stage(photos, "ReadLabels", ReadLabels())  # + source_type, source_credentials
     photos = stage(photos, "DecodePhotos", DecodePhotos(limits, wanted))  # + image
     photos = stage(photos, "HashPhotos", HashPhotos())  # + perceptual
-    photos = stage(photos, "SegmentPhotos", SegmentPhotos(handler, model.size))  # + coarse_mask, presence
+    photos = stage(photos, "SegmentPhotos", SegmentPhotos(handler, model.size, closer_look=not config.single_look))
+    # + coarse_mask, presence
     photos = stage(photos, "MattePhotos", MattePhotos())  # + alpha, foreground
     if config.blur_faces:
         photos = stage(photos, "BlurFaces", BlurFaces())  # image, foreground

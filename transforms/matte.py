@@ -14,6 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from models.handlers.second_look import DOUBTFUL, measure_doubt
 from transforms.foreground import estimate_foreground
 from transforms.islands import drop_islands
 from transforms.local_regression import apply_models, take_pixels
@@ -27,7 +28,6 @@ _CELLS = 160  # along a side of the coarse mask that carry detail of their own; 
 _BAND = 3  # how far the coarse mask may be wrong, in these cells
 _AT_ONCE = 1 << 14  # pixels, whose temporaries stay in cache
 _UNKNOWN = 1  # any alpha but 0 and 255
-_OUTLINE = 0.03  # grey up to this share of the longest side in width is an edge, beyond it is doubt
 _VEIL = 0.1  # what the regression's rest noise leaves; so much at both ends of alpha counts as certain
 
 
@@ -118,8 +118,7 @@ class MatteThresholds:
       cut_length: share of a side, and ``cut_pixels`` the pixels, that the product has to cover along the
         frame to count as cut by it: a strap's end that touches the frame is a hint, one pixel is noise.
       cut_pixels: see ``cut_length``.
-      uncertain: share of the product's area that the coarse mask leaves grey, outlines aside. On 70 garments
-        with hand-drawn masks a half-trained network's mattes had IoU .96 below 0.2 and .78 above.
+      uncertain: share of the product's area that the coarse mask leaves grey, outlines aside.
       meaningful_alpha: share of the frame that the file's own alpha has to leave out, and share that it has
         to keep, to be taken for a cut-out.
     """
@@ -130,7 +129,7 @@ class MatteThresholds:
     empty: float = 1e-4
     cut_length: float = 0.01
     cut_pixels: int = 3
-    uncertain: float = 0.2
+    uncertain: float = DOUBTFUL
     meaningful_alpha: float = 0.002
 
     def __post_init__(self):
@@ -161,25 +160,6 @@ class MatteMeasures:
     @property
     def touches_edge(self) -> bool:
         return bool(self.cut_sides)
-
-
-def measure_doubt(mask: np.ndarray) -> float:
-    """Area of soft pixels as a share of the product's, 0..1; a crisp outline has nearly none.
-
-    Args:
-      mask: uint8 (h, w), 0 ground to 255 product.
-
-    Returns:
-      The share; 0 where nothing is rather product than ground.
-    """
-    solid = cv2.inRange(mask, 128, 255)
-    if not cv2.countNonZero(solid):
-        return 0.0
-    # opening leaves areas of grey and drops outlines, whose softness is as it should be
-    soft = cv2.inRange(mask, 26, 229)
-    outline = max(3, round(_OUTLINE * max(mask.shape)))
-    soft = cv2.morphologyEx(soft, cv2.MORPH_OPEN, np.ones((outline, outline), np.uint8))
-    return cv2.countNonZero(soft) / cv2.countNonZero(cv2.max(soft, solid))
 
 
 def measure_matte(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import apache_beam as beam
@@ -18,6 +19,7 @@ from models.handlers.segmentation import (
     SegmentationHandler,
     Segmenter,
 )
+from transforms.closer_look import merge_closer_look, part_to_enlarge
 from transforms.reasons import PhotoError, RejectReason
 from transforms.stage import REJECTED
 
@@ -61,7 +63,70 @@ def segment(image: np.ndarray, model: Segmenter) -> Segmentation:
     (result,) = model.segment([resize_for_model(image, model.size)])
     if isinstance(result, SegmentationFailure):
         raise PhotoError(RejectReason.SEGMENTATION_FAILED, result.detail)
+    (result,) = _look_closer([image], [result], model.size, model.segment)
     return result
+
+
+def _look_closer(
+    images: Sequence[np.ndarray],
+    results: list[Segmentation | SegmentationFailure],
+    size: int,
+    run: Callable[[list[np.ndarray]], Iterable[Segmentation | SegmentationFailure]],
+) -> list[Segmentation | SegmentationFailure]:
+    """Has small products looked at again; where that fails, the first look stands.
+
+    Args:
+      images: uint8 (h, w, 3) each, RGB.
+      results: of each.
+      size: side of the model's square in pixels.
+      run: the model.
+
+    Returns:
+      The results, in their order.
+    """
+    parts = {}
+    for index, (image, result) in enumerate(zip(images, results, strict=True)):
+        if isinstance(result, Segmentation):
+            part = part_to_enlarge(result.mask, image.shape[1], image.shape[0])
+            if part is not None:
+                parts[index] = part
+    if not parts:
+        return results
+    closer = run([resize_for_model(images[i][part.of(*images[i].shape[1::-1])], size) for i, part in parts.items()])
+    merged = list(results)
+    for (index, part), seen in zip(parts.items(), closer, strict=True):
+        found = results[index]
+        if isinstance(found, Segmentation) and isinstance(seen, Segmentation):
+            merged[index] = merge_closer_look(found, part, seen)
+    return merged
+
+
+class CloserLookHandler(PhotoKeyedHandler):
+    """Has the model look at small products twice: as the whole frame shows them, and enlarged.
+
+    The photo is at hand, being the key. The model is called from here, so that of a model which all processes of a
+    machine share nothing but its squares travels.
+
+    Args:
+      handler: of the model.
+      size: side of the model's square in pixels.
+      waiting_bytes: as of ``PhotoKeyedHandler``.
+    """
+
+    def __init__(self, handler: SegmentationHandler, size: int, waiting_bytes: int = 192 << 20):
+        super().__init__(handler, waiting_bytes)
+        self._size = size
+
+    def run_inference(
+        self,
+        batch: Sequence[tuple[Any, np.ndarray]],
+        model: Segmenter,
+        inference_args: Mapping[str, Any] | None = None,
+    ) -> Iterable[tuple[Any, Segmentation | SegmentationFailure]]:
+        run = functools.partial(self._handler.run_inference, model=model, inference_args=inference_args)
+        photos = [photo for photo, _ in batch]
+        found = list(run([square for _, square in batch]))
+        return zip(photos, _look_closer([photo.image for photo in photos], found, self._size, run), strict=True)
 
 
 class SegmentPhotos(beam.PTransform):
@@ -73,14 +138,18 @@ class SegmentPhotos(beam.PTransform):
       handler: the model.
       size: side of the model's square in pixels, ``ModelSpec.size``.
       waiting_bytes: how much memory the photos of one batch may take, roughly.
+      closer_look: whether products that are small in their frame are looked at again, enlarged.
 
     Returns (of ``expand``):
       Two PCollections, of photos and of rejections.
     """
 
-    def __init__(self, handler: SegmentationHandler, size: int, waiting_bytes: int = 192 << 20):
+    def __init__(
+        self, handler: SegmentationHandler, size: int, waiting_bytes: int = 192 << 20, *, closer_look: bool = True
+    ):
         super().__init__()
-        self._handler = PhotoKeyedHandler(handler, waiting_bytes)
+        keyed = CloserLookHandler(handler, size, waiting_bytes)
+        self._handler = keyed if closer_look else PhotoKeyedHandler(handler, waiting_bytes)
         self._size = size
 
     def expand(self, photos):

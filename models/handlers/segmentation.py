@@ -19,6 +19,7 @@ from apache_beam.ml.inference.base import KeyedModelHandler, ModelHandler
 
 from models.handlers import backends
 from models.handlers.occupancy import Occupancy, Share
+from models.handlers.second_look import DOUBTFUL, VIEWS, measure_doubt, merge_masks, other_views
 from models.registry import DEFAULT_MODEL, ModelSpec, resolve_model
 
 NAMESPACE = "segmentation"
@@ -49,7 +50,7 @@ class Segmentation:
     Attributes:
       mask: uint8 (size, size), 0 ground to 255 product, of the whole frame squashed to the model's square.
       presence: 0..1, how sure the model is that there is a product.
-      milliseconds: this image's share of the time its batch took.
+      milliseconds: this image's share of the time its batch took, and the time of its second look.
       share: of the model's time and places; None outside of Beam.
     """
 
@@ -78,7 +79,7 @@ class SegmentedBatch:
       results: for each image, in their order.
       mishaps: as of ``Segmenter.segment``.
       busy, waited: seconds of the model, as ``Occupancy`` counts them.
-      places: for images in the calls that the batch took, if all had gone well.
+      places: for images in the calls that the batch took, if all had gone well, less those of second looks.
     """
 
     results: list[Segmentation | SegmentationFailure]
@@ -94,16 +95,18 @@ class Segmenter:
     Args:
       backend: the model on its runtime.
       batch_size: the most images to give the backend at once, at least 1.
+      second_look: whether an image whose mask is in doubt is looked at again, in other views; the answer is their mean.
 
     Attributes:
       size: side of the square input in pixels.
       batch_size: the most images at once by now: halved whenever memory ran out, for the rest of the process.
     """
 
-    def __init__(self, backend: backends.Backend, batch_size: int = 8):
+    def __init__(self, backend: backends.Backend, batch_size: int = 8, *, second_look: bool = True):
         if batch_size < 1:
             raise ValueError(f"batch_size={batch_size!r} must be at least 1")
         self._backend = backend
+        self._second_look = second_look
         self._lock = threading.Lock()
         self._occupancy = Occupancy()
         self.size = backend.size
@@ -115,7 +118,7 @@ class Segmenter:
         Memory that is too small for the batch shows here, too. What the model waits is counted from now on.
         """
         if self._backend.fixed_batch:
-            self.segment([np.zeros((self.size, self.size, 3), np.uint8)] * self.batch_size)
+            self._look([np.zeros((self.size, self.size, 3), np.uint8)] * self.batch_size, collections.Counter())
         self._occupancy = Occupancy()
 
     def segment_batch(self, images: Sequence[np.ndarray]) -> SegmentedBatch:
@@ -165,13 +168,51 @@ class Segmenter:
 
         Args:
           images: any number of uint8 (size, size, 3), RGB.
-          mishaps: to count in: ``failed_images``; ``split_batches``, parted to find the image at fault; and
-            ``out_of_memory_retreats``.
+          mishaps: to count in: ``failed_images``; ``split_batches``, parted to find the image at fault;
+            ``out_of_memory_retreats``; and, which is none, ``second_looks``.
 
         Returns:
           A result for each image, in their order.
         """
         mishaps = collections.Counter() if mishaps is None else mishaps
+        results = self._look(images, mishaps)
+        if self._second_look:
+            self._look_again(images, results, mishaps)
+        return results
+
+    def _look_again(
+        self,
+        images: Sequence[np.ndarray],
+        results: list[Segmentation | SegmentationFailure],
+        mishaps: collections.Counter,
+    ) -> None:
+        """Replaces masks that are in doubt, and what goes with them, by the mean over several views."""
+        doubtful = [
+            index
+            for index, result in enumerate(results)
+            if isinstance(result, Segmentation) and measure_doubt(result.mask) > DOUBTFUL
+        ]
+        if not doubtful:
+            return
+        mishaps["second_looks"] += len(doubtful)
+        mishaps_of_views: collections.Counter = collections.Counter()
+        found = self._look([view for index in doubtful for view in other_views(images[index])], mishaps_of_views)
+        del mishaps_of_views["failed_images"]  # the image itself has not failed
+        mishaps.update(mishaps_of_views)
+        for number, index in enumerate(doubtful):
+            others = [r for r in found[VIEWS * number : VIEWS * (number + 1)] if isinstance(r, Segmentation)]
+            first = results[index]
+            if isinstance(first, Segmentation) and len(others) == VIEWS:  # else the first look stands
+                results[index] = dataclasses.replace(
+                    first,
+                    mask=merge_masks(first.mask, [other.mask for other in others]),
+                    presence=(first.presence + sum(other.presence for other in others)) / (1 + VIEWS),
+                    milliseconds=first.milliseconds + sum(other.milliseconds for other in others),
+                )
+
+    def _look(
+        self, images: Sequence[np.ndarray], mishaps: collections.Counter
+    ) -> list[Segmentation | SegmentationFailure]:
         results: dict[int, Segmentation | SegmentationFailure] = {}
         waiting = [range(len(images))] if images else []
         while waiting:
@@ -224,7 +265,11 @@ def out_of_memory(error: BaseException) -> bool:
 
 
 def load_segmenter(
-    model: str | ModelSpec = DEFAULT_MODEL, *, batch_size: int = 8, threads: int | None = None
+    model: str | ModelSpec = DEFAULT_MODEL,
+    *,
+    batch_size: int = 8,
+    threads: int | None = None,
+    second_look: bool = True,
 ) -> Segmenter:
     """Loads a model for use outside of Beam.
 
@@ -232,12 +277,13 @@ def load_segmenter(
       model: registry name, path, or what ``resolve_model`` gave.
       batch_size: the most images at once.
       threads: CPU threads; by default one for each CPU, four at most.
+      second_look: as of ``Segmenter``.
 
     Raises:
       ValueError: there is no such model, or it cannot be read.
     """
     spec = model if isinstance(model, ModelSpec) else resolve_model(model)
-    return Segmenter(backends.load_backend(spec, threads), batch_size)
+    return Segmenter(backends.load_backend(spec, threads), batch_size, second_look=second_look)
 
 
 class SegmentationHandler(ModelHandler[np.ndarray, Segmentation | SegmentationFailure, Segmenter]):
@@ -255,6 +301,7 @@ class SegmentationHandler(ModelHandler[np.ndarray, Segmentation | SegmentationFa
       share_model: one model a machine, in one of its worker processes, for all of them: for a GPU, whose memory the
         model would otherwise take once a process. Batches then travel between processes.
       half_precision: compute in 16 bits where a GPU runs the model; see ``backends.TensorFlowBackend``.
+      second_look: as of ``Segmenter``.
       load: from a model's description and a number of threads to the loaded model; ``backends.load_backend`` by
         default.
 
@@ -271,6 +318,7 @@ class SegmentationHandler(ModelHandler[np.ndarray, Segmentation | SegmentationFa
         sha256: str | None = None,
         share_model: bool = False,
         half_precision: bool = False,
+        second_look: bool = True,
         load: Callable[[ModelSpec, int | None], backends.Backend] | None = None,
     ):
         if batch_size < 1:
@@ -283,6 +331,7 @@ class SegmentationHandler(ModelHandler[np.ndarray, Segmentation | SegmentationFa
         self._batch_size = batch_size
         self._threads = threads
         self._sha256 = sha256
+        self._second_look = second_look
         self._load = load or functools.partial(backends.load_backend, half_precision=half_precision)
 
     def load_model(self) -> Segmenter:
@@ -292,7 +341,7 @@ class SegmentationHandler(ModelHandler[np.ndarray, Segmentation | SegmentationFa
                 f"segmentation model {self._model!r} has sha256 {spec.sha256} here and {self._sha256} where the job "
                 f"was started; the same Packshot and the same model must be installed on every worker"
             )
-        segmenter = Segmenter(self._load(spec, self._threads), self._batch_size)
+        segmenter = Segmenter(self._load(spec, self._threads), self._batch_size, second_look=self._second_look)
         segmenter.warm_up()
         return segmenter
 

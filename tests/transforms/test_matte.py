@@ -158,7 +158,6 @@ def test_measures_are_in_source_pixels():
     assert measures.coverage == pytest.approx(60 / 1200)
     assert measures.cut_sides == ()
     assert not measures.touches_edge
-    assert matte.measure_doubt(alpha) == 0
 
 
 @settings(deadline=None, max_examples=50)
@@ -181,13 +180,6 @@ def test_cut_sides_are_named():
     alpha[10:50, 10:50] = 255
     alpha[30, 0] = 255  # one pixel is noise
     assert matte.measure_matte(alpha).cut_sides == ()
-
-
-def test_an_area_of_grey_is_uncertain_and_an_outline_is_not():
-    alpha = cv2.GaussianBlur(draw_product(400, 400), (0, 0), 1)
-    assert matte.measure_doubt(alpha) < 0.01
-    alpha[150:250, 100:300] = 120
-    assert matte.measure_doubt(alpha) > 0.1
 
 
 def test_thresholds_are_checked():

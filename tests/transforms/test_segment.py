@@ -90,6 +90,43 @@ def test_segment_without_beam():
         segment(photo(51, poisoned=True).image, Segmenter(Brightness()))
 
 
+def with_small_product(poisoned_when_enlarged=False):
+    """Returns a picture with a bright rectangle that takes a sixteenth of it; green 13 is its first pixel, enlarged."""
+    image = np.zeros((400, 400, 3), np.uint8)
+    image[100:200, 100:200] = (255, 0, 0)
+    image[:1, :1, 0] = 204
+    if poisoned_when_enlarged:
+        image[85:95, 85:95, 1] = POISON
+    return image
+
+
+class Counting(Brightness):
+    """Counts the squares that it sees, and how much of each is bright."""
+
+    def __init__(self):
+        self.bright = []
+
+    def predict(self, images):
+        self.bright += [float((image[..., 0] > 127).mean()) for image in images]
+        return images[..., 0], np.full(len(images), 204, np.uint8)
+
+
+def test_a_small_product_is_looked_at_closer():
+    model = Counting()
+    model.fixed_batch = False
+    result = segment(with_small_product(), Segmenter(model))
+    frame, part = model.bright
+    assert frame == pytest.approx(1 / 16, abs=0.01) and part == pytest.approx(1 / 1.2**2, abs=0.05)
+    assert result.presence == 0.8
+    assert (result.mask > 127).mean() == pytest.approx(1 / 16, abs=0.005)
+
+
+def test_where_the_closer_look_fails_the_first_one_stands():
+    image = with_small_product(poisoned_when_enlarged=True)
+    result = segment(image, Segmenter(Brightness()))
+    np.testing.assert_array_equal(result.mask, resize_for_model(image, SIZE)[..., 0])
+
+
 class TestSegmentPhotos:
     @pytest.fixture
     def fake(self, tflite_path):
@@ -126,6 +163,18 @@ class TestSegmentPhotos:
             assert_that(done | beam.Map(lambda p: p.id), equal_to(["p1"]), label="photos")
             told = rejections | "Told" >> beam.Map(lambda r: (r.id, r.stage, r.reason))
             assert_that(told, equal_to([("p2", "segment", "internal")]), label="rejections")
+
+    @pytest.mark.parametrize("closer_look", [True, False])
+    def test_small_products_are_looked_at_closer_in_the_job_as_well(self, fake, closer_look):
+        small = dataclasses.replace(photo(0), id="small", image=with_small_product())
+        expected = resize_for_model(small.image, SIZE)[..., 0]
+        if closer_look:
+            expected = segment(small.image, fake.load_model()).mask
+        with beam.Pipeline(runner=FnApiRunner()) as pipeline:
+            photos = pipeline | beam.Create([photo(7), small, photo(9)], reshuffle=False)
+            done, _ = photos | SegmentPhotos(fake, SIZE, closer_look=closer_look)
+            told = done | beam.Map(lambda p: (p.id, p.coarse_mask.tobytes() == expected.tobytes()))
+            assert_that(told, equal_to([("p7", False), ("small", True), ("p9", False)]))
 
     @pytest.mark.parametrize("batch_size", [1, 5, 8])
     @pytest.mark.parametrize("bundle_repeat", [0, 2])
