@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import apache_beam as beam
@@ -60,10 +60,10 @@ def segment(image: np.ndarray, model: Segmenter) -> Segmentation:
     Raises:
       PhotoError: ``SEGMENTATION_FAILED``, the model failed on this image.
     """
-    (result,) = model.segment([resize_for_model(image, model.size)])
+    found = model.segment([resize_for_model(image, model.size)])
+    (result,) = _look_closer([image], found, model.size, model.segment)
     if isinstance(result, SegmentationFailure):
         raise PhotoError(RejectReason.SEGMENTATION_FAILED, result.detail)
-    (result,) = _look_closer([image], [result], model.size, model.segment)
     return result
 
 
@@ -120,8 +120,8 @@ class CloserLookHandler(PhotoKeyedHandler):
     def run_inference(
         self,
         batch: Sequence[tuple[Any, np.ndarray]],
-        model: Segmenter,
-        inference_args: Mapping[str, Any] | None = None,
+        model: Any,
+        inference_args: dict[str, Any] | None = None,
     ) -> Iterable[tuple[Any, Segmentation | SegmentationFailure]]:
         run = functools.partial(self._handler.run_inference, model=model, inference_args=inference_args)
         photos = [photo for photo, _ in batch]
