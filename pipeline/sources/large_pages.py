@@ -238,7 +238,8 @@ class LargeColumn:
             raise ValueError("what is not packed has two sizes")
         if not size or (codec == _UNCOMPRESSED and self._direct):
             return self._stream, body, body + size
-        file: Any = keeping.enter_context(tempfile.SpooledTemporaryFile(_IN_MEMORY))  # noqa: SIM115
+        file: Any = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115  # closed with the page
+        keeping.callback(_delete, file)
         if codec == _SNAPPY:
             unpack_snappy(packed, size, file)
         elif codec == _LZ4_RAW:
@@ -290,6 +291,11 @@ class _Section(io.RawIOBase):
         piece = self._stream.read(missing if size < 0 else min(size, missing))
         self._at += len(piece)
         return piece
+
+
+def _delete(file: BinaryIO) -> None:
+    with contextlib.suppress(OSError):  # on a full disk the buffer cannot be written, and need not be
+        file.close()
 
 
 @contextlib.contextmanager

@@ -4,6 +4,8 @@ import contextlib
 import dataclasses
 import io
 import logging
+import resource
+import tempfile
 import tracemalloc
 from unittest import mock
 
@@ -244,6 +246,21 @@ def test_a_missing_temporary_folder_costs_memory_only(tmp_path, monkeypatch, war
         assert pa.Table.from_batches(read(path))["image"].to_pylist() == [NOISE, NOISE[1:]]
     assert not take.called
     assert str(tmp_path / "gone") in warned()
+
+
+def test_a_full_disk_costs_memory_only(tmp_path, warned):
+    """What stands in a file's buffer can then not be written when it is closed, either."""
+    images = [row.to_bytes(4, "little") + NOISE * 20 for row in range(30)]
+    path = write(tmp_path / "a.parquet", images)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_100, hard))
+    try:
+        with all_pages_large() as take:
+            found = pa.Table.from_batches(read(path))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not take.called and found["image"].to_pylist() == images
+    assert "File too large" in warned() and tempfile.gettempdir() in warned()
 
 
 def test_files_are_deleted(tmp_path, monkeypatch):
