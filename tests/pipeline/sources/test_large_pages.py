@@ -108,7 +108,7 @@ def layouts(draw) -> dict:
     }
 
 
-@settings(slow, max_examples=400)
+@settings(slow, max_examples=250)
 @given(
     table=tables(),
     layout=layouts(),
@@ -313,7 +313,7 @@ def same_or_refused(path, content: bytes) -> None:
     assert_as_good(found, expected)
 
 
-@settings(slow, max_examples=400)
+@settings(slow, max_examples=250)
 @given(name=st.sampled_from(sorted(SEEDS)), edits=EDITS, data=st.data())
 def test_damaged_pages(tmp_path, name, edits, data):
     """Damage anywhere in the column's bytes, most of it in the first header."""
