@@ -93,12 +93,12 @@ def write_parquet(
       count: rows.
       row_group: rows of one row group.
       changed: numbers of the rows whose bytes differ from those of the same row without ``changed``.
-      layout: settings of ``pq.ParquetWriter``; pages of few rows by default.
+      layout: settings of ``pq.ParquetWriter``; pages of few rows by default. Nothing is packed unless it says so.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     layout = PAGES_OF_FEW_ROWS if layout is None else layout
     schema = pa.schema([("id", pa.string()), ("image", pa.binary())])
-    with pq.ParquetWriter(path, schema, compression="none", **layout) as writer:
+    with pq.ParquetWriter(path, schema, **{"compression": "none", **layout}) as writer:
         for start in range(0, count, row_group):
             rows = range(start, min(start + row_group, count))
             images = [numbered(photos[row % len(photos)], row, int(row in changed)) for row in rows]

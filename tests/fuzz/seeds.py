@@ -11,7 +11,11 @@ import pyarrow.parquet as pq
 from tests.hostile.catalogue import hostile_files
 from tests.hostile.pictures import product, save
 
-_LAYOUTS = {"plain": {"compression": "none"}, "zstd": {"compression": "zstd", "row_group_size": 1}}
+_LAYOUTS = {
+    "plain": {"compression": "none"},
+    "zstd": {"compression": "zstd", "row_group_size": 1},
+    "snappy": {"compression": "snappy", "use_dictionary": False, "data_page_version": "2.0"},
+}
 _LARGEST = 20_000  # bytes of a seed: small ones are mutated more often
 
 
@@ -56,13 +60,10 @@ def parquet_tables() -> Iterator[tuple[str, pa.Table]]:
 
 
 def parquet_seeds() -> dict[str, bytes]:
-    """Returns the tables as Parquet files, each plainly and compressed in many row groups."""
+    """Returns the tables as Parquet files, in several layouts."""
     seeds = {}
     for name, table in parquet_tables():
-        for suffix, options in {
-            "plain": {"compression": "none"},
-            "zstd": {"compression": "zstd", "row_group_size": 1},
-        }.items():
+        for suffix, options in _LAYOUTS.items():
             stream = io.BytesIO()
             pq.write_table(table, stream, **options)
             seeds[f"{name}-{suffix}.parquet"] = stream.getvalue()
