@@ -321,7 +321,8 @@ def _ledger_lines(run: dict[str, Any]) -> str:
         )
     if reasons := run.get("rejections"):
         lines.append("rejected  " + ", ".join(f"{count:,} {reason}" for reason, count in reasons.items()))
-    lines.append(f"speed     {run['seconds']:.1f} s, {run['images_per_second']:.1f} images/s")
+    rate = run["images_per_second"]
+    lines.append(f"speed     {run['seconds']:.1f} s, {f'{rate:.1f} images/s' if rate else 'no photo worked on'}")
     return "\n".join(lines)
 
 
