@@ -73,11 +73,13 @@ def test_bytes_under_an_old_time_are_found_only_by_looking(packshot, pictures, t
     assert refresh_of(careful) == {"a.jpg": "changed", "b.jpg": "unchanged"}
 
 
-def test_settings_that_do_not_matter_change_nothing(packshot, pictures, tmp_path):
+def test_settings_that_do_not_matter_change_nothing(packshot, pictures, tmp_path, capsys):
     source = write(tmp_path / "in", {"a.jpg": pictures[0]})
     packshot(source, tmp_path / "out")
     flags = ["--batch_size", "3", "--max_rejected_fraction", "0.9", "--fetch_timeout", "3"]
+    capsys.readouterr()
     assert refresh_of(packshot(source, tmp_path / "out", *flags)) == {"a.jpg": "unchanged"}
+    assert "s, no photo worked on" in capsys.readouterr().out
 
 
 def test_the_same_bytes_are_worked_on_once(packshot, pictures, tmp_path, capsys):
