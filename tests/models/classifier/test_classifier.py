@@ -19,7 +19,7 @@ from models.classifier.training import draw_shares, fit_classifier, joined  # no
 
 TINY = NetworkConfig(size=16, widths=(8, 16), blocks=(0, 1))
 QUICK = Recipe(
-    steps=60, batch_size=32, rate=1e-2, averaging=0.9, smoothing=0, steps_per_epoch=20, network=TINY, colour_weight=1,
+    steps=150, batch_size=32, rate=1e-2, averaging=0.9, smoothing=0, steps_per_epoch=50, network=TINY, colour_weight=1,
     augmentation=Augmentation(turn=0, scale=0.1, shift=0.05, erased=0, mixed=0),
 )  # fmt: skip
 
@@ -66,7 +66,7 @@ def test_a_picture_is_told_alike_in_any_company(classifier, monkeypatch):
 def test_curves_are_kept_and_checkpoints_are_not(trained):
     with (trained[1] / "curves.csv").open(newline="") as file:
         lines = list(csv.DictReader(file))
-    assert [line["step"] for line in lines] == ["20", "40", "60"]
+    assert [line["step"] for line in lines] == ["50", "100", "150"]
     assert not list(trained[1].glob("*.h5"))
 
 
