@@ -133,8 +133,8 @@ def build_graph(
     photos = stage(photos, "ReadLabels", ReadLabels())  # + source_type, source_credentials
     photos = stage(photos, "DecodePhotos", DecodePhotos(limits, wanted))  # + image
     photos = stage(photos, "HashPhotos", HashPhotos())  # + perceptual
-    photos = stage(photos, "SegmentPhotos", SegmentPhotos(handler, model.size, closer_look=not config.single_look))
-    # + coarse_mask, presence
+    segment = SegmentPhotos(handler, model.size, closer_look=not config.single_look)
+    photos = stage(photos, "SegmentPhotos", segment)  # + coarse_mask, presence
     photos = stage(photos, "MattePhotos", MattePhotos())  # + alpha, foreground
     if config.blur_faces:
         photos = stage(photos, "BlurFaces", BlurFaces())  # image, foreground
