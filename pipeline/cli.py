@@ -275,7 +275,7 @@ def _report(parsed: argparse.Namespace, _: list[str]) -> int:
             raise ValueError(f"{parsed.output!r} holds no committed run; name the --output of a finished run")
         run_json = read_run(parsed.output, run)
         reader = SourceReader(run_json["config"]["id_column"], run_json["config"]["image_column"])
-        write_report(parsed.output, run, run_json, read_source=reader, previous_run=run_json["previous_run"])
+        write_report(parsed.output, run, run_json, read_sources=reader, previous_run=run_json["previous_run"])
     except (ValueError, OSError) as error:
         return wrong_usage(error)
     print(storage.join(parsed.output, "runs", run, "report.html"))

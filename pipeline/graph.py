@@ -229,7 +229,7 @@ def build_graph(
         versions=library_versions(),
         write_report=functools.partial(
             write_report,
-            read_source=SourceReader(config.id_column, config.image_column),
+            read_sources=SourceReader(config.id_column, config.image_column),
             previous_run=plan.expected_latest,
         ),
         marker=marker,

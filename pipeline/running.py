@@ -113,9 +113,9 @@ def _run_on(plan: RunPlan, options: PipelineOptions, all_cores: bool, show_progr
             direct.direct_running_mode = "in_memory"
             runner = threads_runner()
     with (
-        marking_run(plan.config.output, plan.run, local=local, handed_over=only_written_down(options)) as marker,
         scratch_folder() as scratch,
         _ending_on_interrupt(scratch),
+        marking_run(plan.config.output, plan.run, local=local, handed_over=only_written_down(options)) as marker,
         watching_workers(lambda death: _end(scratch, f"the job failed: {death}; {_UNTOUCHED}", FAILED)),
     ):
         pipeline = beam.Pipeline(runner, options)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -12,7 +13,7 @@ import pyarrow.parquet as pq
 from pipeline.records import NEAR_DUPLICATES_SCHEMA
 from pipeline.report.columns import open_table, table_parts
 from pipeline.report.thumbnails import Thumbnail, encode_thumbnail, read_thumbnail
-from pipeline.report.tiles import ReadSource
+from pipeline.report.tiles import ReadSources
 from pipeline.report.wording import shorten
 from transforms.perceptual_hash import RECOLOURED
 
@@ -48,13 +49,13 @@ class Group:
         return not is_news, self.recoloured, -len(self.photos), min(self.photos)
 
 
-def near_duplicates(output: str, run: str, read_source: ReadSource) -> dict[str, Any] | None:
+def near_duplicates(output: str, run: str, read_sources: ReadSources) -> dict[str, Any] | None:
     """Returns the section's content, or None where the run has no such table.
 
     Args:
       output: the output folder.
       run: the run's name.
-      read_source: from a row with ``id`` and ``source_uri`` to the photo's encoded bytes, or None.
+      read_sources: from rows with ``id`` and ``source_uri`` to the encoded photos with their rows' indices.
     """
     parts = table_parts(output, "near_duplicates", run)
     if not parts:
@@ -70,11 +71,13 @@ def near_duplicates(output: str, run: str, read_source: ReadSource) -> dict[str,
                     break
                 rows.extend(batch.to_pylist()[: MOST_PAIRS - len(rows)])
     groups = sorted(linked(rows), key=Group.urgency)
+    names = {name: group for group in groups[:MOST_GROUPS] for name in sorted(group.photos)[:MOST_PHOTOS]}
+    thumbnails = _thumbnails([group.photos[name] for name, group in names.items()], read_sources)
     shown, budget = [], BUDGET
     for group in groups[:MOST_GROUPS]:
         pictures = []
         for name in sorted(group.photos)[:MOST_PHOTOS]:
-            thumbnail = _thumbnail(group.photos[name], read_source)
+            thumbnail = thumbnails.get(name)
             budget -= len(thumbnail.uri) if thumbnail else 0
             pictures.append(
                 {
@@ -124,9 +127,12 @@ def linked(rows: Iterable[Mapping[str, Any]]) -> list[Group]:
     return list(groups.values())
 
 
-def _thumbnail(photo: dict[str, str], read_source: ReadSource) -> Thumbnail | None:
-    try:
-        content = read_source(photo)
-        return None if content is None else encode_thumbnail(read_thumbnail(content), *_THUMBNAIL)
-    except Exception:  # a page for people must not fail on one picture
-        return None
+def _thumbnails(photos: Sequence[dict[str, str]], read_sources: ReadSources) -> dict[str, Thumbnail]:
+    """Returns thumbnails by id, of those photos that can be had."""
+    found = {}
+    with contextlib.suppress(Exception):  # a page for people must not fail on some pictures
+        for index, content in read_sources(photos):
+            if content is not None:
+                with contextlib.suppress(ValueError):
+                    found[photos[index]["id"]] = encode_thumbnail(read_thumbnail(content), *_THUMBNAIL)
+    return found

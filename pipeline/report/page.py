@@ -18,7 +18,7 @@ from pipeline.report.changes import compare
 from pipeline.report.columns import read_catalogue, read_rejections, read_removed, read_rows
 from pipeline.report.samples import training_samples
 from pipeline.report.thumbnails import LARGEST_SIDE, LEVELS, Thumbnail
-from pipeline.report.tiles import ReadBytes, ReadSource, Tile, encode_tiles, read_tiles
+from pipeline.report.tiles import ReadBytes, ReadSources, Tile, encode_tiles, no_photos, read_tiles
 from pipeline.report.wording import visible
 from pipeline.sinks import storage
 
@@ -34,7 +34,7 @@ def build_report(
     run: str,
     run_json: Mapping[str, Any],
     *,
-    read_source: ReadSource | None = None,
+    read_sources: ReadSources = no_photos,
     read_asset: ReadBytes | None = None,
     previous_run: str | None = None,
     sample: int = 48,
@@ -48,8 +48,8 @@ def build_report(
       output: the output folder, local, ``gs://`` or ``s3://``.
       run: the run's name; its tables stand below ``catalogue/`` and ``rejections/``.
       run_json: the content of its run.json, which need not be written yet.
-      read_source: from a catalogue row to the photo's encoded bytes, or None where it cannot be had; called from
-        several threads. Without it, the page has placeholders in the photos' stead.
+      read_sources: from rows with ``id`` and ``source_uri`` to the encoded photos with their rows' indices, in any
+        order; None where a photo cannot be had. By default the page has placeholders in the photos' stead.
       read_asset: from an asset's uri to its bytes; reads below ``output`` unless given.
       previous_run: the run to compare with.
       sample: photos shown, ``MOST_TILES`` at most.
@@ -61,12 +61,12 @@ def build_report(
     tiles = read_tiles(
         [*picks, *(selection.Pick(index, selection.REMOVED) for index in range(len(removed)))],
         [*read_rows(columns, [pick.index for pick in picks]), *removed],
-        read_source=read_source or (lambda row: None),
+        read_sources=read_sources,
         read_asset=read_stored,
     )
     rejections = read_rejections(output, run)
     changes = compare(output, run, run_json, previous_run) if previous_run else None
-    alike = near_duplicates(output, run, read_source or (lambda row: None))
+    alike = near_duplicates(output, run, read_sources)
     page = functools.partial(
         _template().render,
         **sections.header(run, run_json, columns, rejections, changes, previous_run),
@@ -93,7 +93,7 @@ def write_report(
     run: str,
     run_json: Mapping[str, Any],
     *,
-    read_source: ReadSource | None = None,
+    read_sources: ReadSources = no_photos,
     previous_run: str | None = None,
     sample: int = 48,
 ) -> None:
@@ -102,7 +102,7 @@ def write_report(
     Raises:
       storage.StorageError: it could not be written.
     """
-    html = build_report(output, run, run_json, read_source=read_source, previous_run=previous_run, sample=sample)
+    html = build_report(output, run, run_json, read_sources=read_sources, previous_run=previous_run, sample=sample)
     path = storage.join(output, "runs", run, "report.html")
     storage.write_bytes(path, html.encode(), media_type="text/html; charset=utf-8")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import dataclasses
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from PIL import Image
@@ -14,7 +14,7 @@ from models.handlers.backends import available_threads
 from pipeline.report.selection import Pick
 from pipeline.report.thumbnails import LARGEST_SIDE, Thumbnail, encode_thumbnail, read_thumbnail
 
-ReadSource = Callable[[dict[str, Any]], bytes | None]
+ReadSources = Callable[[Sequence[Mapping[str, Any]]], Iterable[tuple[int, bytes | None]]]
 ReadBytes = Callable[[str], bytes]
 
 SOURCE = "source"
@@ -23,6 +23,7 @@ _READ_AHEAD = 8  # photos whose files are held at a time
 _ENCODED_AT_ONCE = 16  # tiles, before the budget is looked at
 _MOST_HELD = 48_000_000  # pixels of decoded thumbnails, about 150 MB
 
+_GONE = "the photo is no longer there"
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -56,28 +57,35 @@ class Tile:
     pictures: tuple[Picture, ...]
 
 
+def no_photos(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int, bytes | None]]:
+    """Reads none of the photos: a ``ReadSources``."""
+    return iter(())
+
+
 def read_tiles(
-    picks: Sequence[Pick], rows: Sequence[dict[str, Any]], *, read_source: ReadSource, read_asset: ReadBytes
+    picks: Sequence[Pick], rows: Sequence[dict[str, Any]], *, read_sources: ReadSources, read_asset: ReadBytes
 ) -> list[Tile]:
     """Reads and shrinks the pictures of a sample. What cannot be read becomes a tile that says so.
 
     Args:
       picks: the sample.
       rows: their catalogue rows, in the same order.
-      read_source: from a catalogue row to the photo's encoded bytes, or None where it cannot be had; called from
-        several threads.
+      read_sources: from catalogue rows to the encoded photos with their rows' indices, in any order; None where a
+        photo cannot be had.
       read_asset: from an asset's uri, relative to the output folder, to its bytes; called from several threads.
     """
     side = min(LARGEST_SIDE, int((_MOST_HELD / (len(KINDS) * max(1, len(picks)))) ** 0.5))
-    items = list(zip(picks, rows, strict=True))
+    # decoded one after the other, since a large photo takes much memory
+    sources = {
+        index: _picture(SOURCE, content, missing, side) for index, content, missing in _read_sources(rows, read_sources)
+    }
     tiles = []
     with concurrent.futures.ThreadPoolExecutor(_READ_AHEAD) as pool:
-        for start in range(0, len(items), _READ_AHEAD):
-            chunk = items[start : start + _READ_AHEAD]
-            files = pool.map(lambda item: _read_files(item[1], read_source, read_asset), chunk)
-            for (pick, row), contents in zip(chunk, files, strict=True):
-                # decoded one after the other, since a large photo takes much memory
-                tiles.append(Tile(pick, row, tuple(_picture(*content, side) for content in contents)))
+        for start in range(0, len(rows), _READ_AHEAD):
+            files = pool.map(lambda row: _read_assets(row, read_asset), rows[start : start + _READ_AHEAD])
+            for index, assets in enumerate(files, start):
+                made = (_picture(*asset, side) for asset in assets)
+                tiles.append(Tile(picks[index], rows[index], (sources[index], *made)))
     return tiles
 
 
@@ -105,21 +113,33 @@ def _encoded(tile: Tile, level: tuple[int, int]) -> list[Thumbnail | None]:
     return [encode_thumbnail(picture.image, *level) if picture.image else None for picture in tile.pictures]
 
 
-def _read_files(
-    row: dict[str, Any], read_source: ReadSource, read_asset: ReadBytes
-) -> list[tuple[str, bytes | None, str]]:
+def _read_sources(
+    rows: Sequence[Mapping[str, Any]], read_sources: ReadSources
+) -> Iterator[tuple[int, bytes | None, str]]:
+    """Yields index, content, and why there is no content."""
+    unread = set(range(len(rows)))
+    missing = _GONE
+    try:
+        for index, content in read_sources(rows):
+            unread.discard(index)
+            yield index, content, _GONE
+    except Exception as error:  # a page for people must not fail on some pictures; it shows which
+        _LOGGER.warning("The report goes without %d photos: %s", len(unread), error)
+        missing = f"not readable: {type(error).__name__}"
+    yield from ((index, None, missing) for index in unread)
+
+
+def _read_assets(row: Mapping[str, Any], read_asset: ReadBytes) -> list[tuple[str, bytes | None, str]]:
     """Returns kind, content, and why there is no content."""
     files = []
     uris = {asset["kind"]: asset["uri"] for asset in reversed(row["assets"])}
-    for kind in KINDS:
-        if kind != SOURCE and kind not in uris:
-            continue  # not asked for in this run
-        content, missing = None, "the photo is no longer there" if kind == SOURCE else "the file is missing"
+    for kind in (kind for kind in KINDS if kind in uris):  # others were not asked for in this run
+        content, missing = None, "the file is missing"
         try:
-            content = read_source(row) if kind == SOURCE else read_asset(uris[kind])
+            content = read_asset(uris[kind])
         except FileNotFoundError:
             pass
-        except Exception as error:  # a page for people must not fail on one picture; it shows which
+        except Exception as error:  # as above
             _LOGGER.warning("The report goes without the %s of %r: %s", kind, row["id"], error)
             missing = f"not readable: {type(error).__name__}"
         files.append((kind, content, missing))

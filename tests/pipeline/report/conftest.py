@@ -25,6 +25,11 @@ def encoded(image, form="JPEG", **options):
     return buffer.getvalue()
 
 
+def reading(read):
+    """Returns a reader of many rows' photos, given one of a single row's."""
+    return lambda rows: ((index, read(row)) for index, row in enumerate(rows))
+
+
 def catalogue_rows(count, *, seed=0, review_every=4):
     """Returns catalogue rows without assets; every fourth is to review."""
     draw = np.random.default_rng(seed)
@@ -154,6 +159,7 @@ def runs(tmp_path):
         write=functools.partial(write_run, tmp_path),
         add_assets=functools.partial(add_assets, tmp_path),
         encoded=encoded,
+        reading=reading,
     )
 
 
@@ -164,5 +170,8 @@ def small_run(runs):
     photos = {row["id"]: runs.add_assets(row) for row in rows}
     run_json = runs.write("first", rows, runs.rejections(3))
     return types.SimpleNamespace(
-        output=runs.output, rows=rows, run_json=run_json, read_source=lambda row: photos[row["id"]]
+        output=runs.output,
+        rows=rows,
+        run_json=run_json,
+        read_sources=reading(lambda row: photos[row["id"]]),
     )

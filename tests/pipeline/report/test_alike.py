@@ -51,7 +51,7 @@ def test_news_come_first_then_copies_then_the_larger(tmp_path):
             pair("d1", "d2", refresh=("unchanged", "new")),
         ],
     )  # fmt: skip
-    found = near_duplicates(str(tmp_path), "first", lambda row: None)
+    found = near_duplicates(str(tmp_path), "first", lambda rows: ())
     assert [group["pictures"][0]["id"] for group in found["shown"]] == ["d1", "b1", "a1", "c1"]
     assert [group["recoloured"] for group in found["shown"]] == [False, False, False, True]
     assert (found["pairs"], found["groups"], found["photos"], found["partly"]) == ("7", "4", "11", "")
@@ -60,7 +60,7 @@ def test_news_come_first_then_copies_then_the_larger(tmp_path):
 def test_section_stays_small(tmp_path, monkeypatch):
     monkeypatch.setattr(alike, "MOST_PAIRS", 150)
     write(tmp_path, [pair(f"g{n % 20:02d}-0", f"g{n % 20:02d}-{1 + n // 20:02d}") for n in range(200)], parts=1)
-    found = near_duplicates(str(tmp_path), "first", lambda row: None)
+    found = near_duplicates(str(tmp_path), "first", lambda rows: ())
     assert found["pairs"] == "200" and found["partly"] == "150"
     assert len(found["shown"]) == alike.MOST_GROUPS
     for group in found["shown"]:
@@ -74,7 +74,7 @@ def test_page_shows_the_photos_side_by_side(small_run, monkeypatch, budget, show
     names = sorted(row["id"] for row in small_run.rows)[:2]
     row = {**pair(*names), "source_uri_a": "/feed/a.jpg", "source_uri_b": "/feed/b.jpg"}
     write(small_run.output, [row], parts=1)
-    text = build_report(small_run.output, "first", small_run.run_json, read_source=small_run.read_source)
+    text = build_report(small_run.output, "first", small_run.run_json, read_sources=small_run.read_sources)
     assert "2 photos in 1 group look the same" in text
     assert text.count('alt="Photo: photo-') == shown
     assert text.count("no picture") == 2 - shown
@@ -92,10 +92,9 @@ def test_run_without_the_table_or_without_pairs_says_so(small_run):
 def test_photo_that_is_gone_leaves_a_gap(tmp_path):
     write(tmp_path, [pair("a", "b")])
 
-    def read(row):
-        if row["id"] == "a":
-            raise FileNotFoundError(row["source_uri"])
-        return b"no picture"
+    def read(rows):
+        yield 1, b"no picture"
+        raise FileNotFoundError(rows[0]["source_uri"])
 
     (group,) = near_duplicates(str(tmp_path), "first", read)["shown"]
     assert [picture["thumbnail"] for picture in group["pictures"]] == [None, None]

@@ -92,7 +92,8 @@ def page(runs):
     run_json = runs.write("first", rows, rejections)
     run_json["config"]["u" * 90] = "v" * 300
     run_json["stages"]["StageOfAVeryLongNameIndeed"] = 12345.6
-    write_report(runs.output, "first", run_json, read_source=lambda row: photos[row["id"]], previous_run="old")
+    reader = runs.reading(lambda row: photos[row["id"]])
+    write_report(runs.output, "first", run_json, read_sources=reader, previous_run="old")
     return pathlib.Path(runs.output, "runs", "first", "report.html")
 
 

@@ -54,7 +54,7 @@ class Page(html.parser.HTMLParser):
 
 
 def test_page_tells_the_run(small_run):
-    page = Page(build_report(small_run.output, "first", small_run.run_json, read_source=small_run.read_source))
+    page = Page(build_report(small_run.output, "first", small_run.run_json, read_sources=small_run.read_sources))
     text = page.text()
     assert "13 read = 7 ready + 3 review + 3 rejected; ledger balances." in text
     assert "3 February 2026, 02:00 to 02:14 UTC" in text
@@ -69,7 +69,7 @@ def test_page_tells_the_run(small_run):
 
 
 def test_nothing_is_loaded_from_elsewhere(small_run):
-    text = build_report(small_run.output, "first", small_run.run_json, read_source=small_run.read_source)
+    text = build_report(small_run.output, "first", small_run.run_json, read_sources=small_run.read_sources)
     page = Page(text)
     policy = next(a["content"] for a in page.every("meta") if a.get("http-equiv"))
     assert policy.startswith("default-src 'none'; img-src data:; style-src 'sha256-")
@@ -82,7 +82,7 @@ def test_nothing_is_loaded_from_elsewhere(small_run):
 
 
 def test_links_lead_to_the_files(small_run):
-    text = build_report(small_run.output, "first", small_run.run_json, read_source=small_run.read_source)
+    text = build_report(small_run.output, "first", small_run.run_json, read_sources=small_run.read_sources)
     links = [a["href"] for a in Page(text).every("a") if not a["href"].startswith("#")]
     assert len(links) == 30
     for link in links:
@@ -91,16 +91,16 @@ def test_links_lead_to_the_files(small_run):
 
 def test_same_inputs_give_the_same_page(small_run):
     def build():
-        return build_report(small_run.output, "first", small_run.run_json, read_source=small_run.read_source)
+        return build_report(small_run.output, "first", small_run.run_json, read_sources=small_run.read_sources)
 
     assert build() == build()
 
 
 def test_report_is_written_beside_run_json(small_run):
-    write_report(small_run.output, "first", small_run.run_json, read_source=small_run.read_source)
+    write_report(small_run.output, "first", small_run.run_json, read_sources=small_run.read_sources)
     path = pathlib.Path(small_run.output, "runs", "first", "report.html")
     assert path.read_text(encoding="utf-8") == build_report(
-        small_run.output, "first", small_run.run_json, read_source=small_run.read_source
+        small_run.output, "first", small_run.run_json, read_sources=small_run.read_sources
     )
 
 
@@ -190,12 +190,14 @@ def test_pictures_that_cannot_be_read_say_so(small_run):
     pathlib.Path(small_run.output, lost["assets"][0]["uri"]).unlink()
     pathlib.Path(small_run.output, broken["assets"][1]["uri"]).write_bytes(b"no picture")
 
-    def read_source(row):
-        if row["id"] == refused["id"]:
-            raise ConnectionError("no route")
-        return None if row["id"] == lost["id"] else b"GIF89a"
+    def read_sources(rows):
+        for index, row in enumerate(rows):
+            if row["id"] not in (lost["id"], refused["id"]):
+                yield index, b"GIF89a"
+        yield next(index for index, row in enumerate(rows) if row["id"] == lost["id"]), None
+        raise ConnectionError("no route")
 
-    page = Page(build_report(small_run.output, "first", small_run.run_json, read_source=read_source))
+    page = Page(build_report(small_run.output, "first", small_run.run_json, read_sources=read_sources))
     text = page.text()
     assert text.count("the file is missing") == 1
     assert text.count("the photo is no longer there") == 1
@@ -256,7 +258,12 @@ def test_noisy_pictures_are_shrunk_until_the_page_fits(runs):
         ]
     run_json = runs.write("first", rows)
     text = build_report(
-        runs.output, "first", run_json, read_source=lambda row: noise, read_asset=lambda uri: noise, sample=20
+        runs.output,
+        "first",
+        run_json,
+        read_sources=runs.reading(lambda row: noise),
+        read_asset=lambda uri: noise,
+        sample=20,
     )
     assert 1_000_000 < len(text.encode()) <= MAX_BYTES
     assert len(Page(text).every("img")) == 80
@@ -291,6 +298,6 @@ def test_endless_texts_and_a_huge_sample_fit(runs):
     run_json = runs.write("first", rows, rejections)
     run_json["config"] = {f"setting {number}": "<" * 100_000 for number in range(1000)}
     dot = runs.encoded(np.asarray(Image.new("RGB", (8, 8))))
-    text = build_report(runs.output, "first", run_json, read_source=lambda row: dot, sample=10**6)
+    text = build_report(runs.output, "first", run_json, read_sources=runs.reading(lambda row: dot), sample=10**6)
     assert len(text.encode()) <= MAX_BYTES
     assert len(Page(text).every("article", "tile")) >= 100
