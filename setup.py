@@ -77,5 +77,5 @@ setup(
             "types-requests",
         ],
     },
-    entry_points={"console_scripts": ["packshot=pipeline.cli:main"]},
+    entry_points={"console_scripts": ["packshot=pipeline.cli:command"]},
 )

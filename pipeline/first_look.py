@@ -12,7 +12,7 @@ import apache_beam as beam
 from pipeline.carry_over import carry_over
 from pipeline.duplicates import Fetch, elect, identify
 from pipeline.records import Rejection
-from pipeline.sinks.carried import CarriedRows
+from pipeline.sinks.carried import CarriedRows, joined
 from pipeline.sources.items import PlannedItem, SourceOptions
 from pipeline.sources.read import read_photos
 
@@ -45,12 +45,12 @@ def look_at(planned: PlannedItem, options: SourceOptions, fetch: Fetch, shards: 
       shards: files of the catalogue table.
 
     Yields:
-      Of every photo whose bytes were read and are unchanged, the row of the last run that it keeps; of every other one
-      that can be read and needs work, its key, as of ``identify``, and its id; and at the end the item without the
-      photos that are settled, if any are left. Those that cannot be read are left: their turn to be rejected comes
-      later.
+      Of every photo that can be read and needs work its key, as of ``identify``, and its id; at the end the rows of
+      the last run that photos keep whose bytes were read and are unchanged, and the item without the photos that are
+      settled, if any are left. Those that cannot be read are left: their turn to be rejected comes later.
     """
     settled = set()
+    kept = []
     for photo in read_photos(planned, options):
         if isinstance(photo, Rejection):
             continue
@@ -62,7 +62,8 @@ def look_at(planned: PlannedItem, options: SourceOptions, fetch: Fetch, shards: 
             yield key, photo.id
         elif photo.source_sha256 is not None and isinstance(carried := carry_over(photo, shards=shards), CarriedRows):
             settled.add(photo.id)
-            yield carried
+            kept.append(carried)
+    yield from joined(kept)  # each by itself would take as long as to read it
     indices = (index for index, photo_id in enumerate(planned.item.ids) if photo_id in settled)
     left = dataclasses.replace(planned, passed_over=tuple(sorted({*planned.passed_over, *indices})))
     if len(left.passed_over) < len(left.item.ids):

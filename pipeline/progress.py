@@ -10,9 +10,11 @@ from typing import TextIO
 
 import apache_beam as beam
 
+from pipeline.sinks.carried import CarriedRows
+
 
 class CountDone(beam.DoFn):
-    """Passes elements on and adds a byte to a file for each.
+    """Passes elements on and adds a byte to a file for each photo.
 
     Appending a byte is atomic between processes, costs microseconds and needs no server; on a remote
     runner the file is the worker's own and nobody reads it.
@@ -31,7 +33,8 @@ class CountDone(beam.DoFn):
 
     def process(self, element):
         if self._file is not None:
-            os.write(self._file, b".")
+            photos = len(element.positions) if isinstance(element, CarriedRows) else 1
+            os.write(self._file, b"." * photos)
         yield element
 
     def teardown(self):

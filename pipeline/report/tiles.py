@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import dataclasses
 import logging
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -20,6 +22,8 @@ ReadBytes = Callable[[str], bytes]
 SOURCE = "source"
 KINDS = (SOURCE, "mask", "packshot", "cutout")  # in the order shown
 _READ_AHEAD = 8  # photos whose files are held at a time
+_MOST_SIDE_BY_SIDE = 4_000_000  # pixels of pictures that are decoded beside others
+_ONE_LARGE = threading.Lock()
 _ENCODED_AT_ONCE = 16  # tiles, before the budget is looked at
 _MOST_HELD = 48_000_000  # pixels of decoded thumbnails, about 150 MB
 
@@ -75,17 +79,16 @@ def read_tiles(
       read_asset: from an asset's uri, relative to the output folder, to its bytes; called from several threads.
     """
     side = min(LARGEST_SIDE, int((_MOST_HELD / (len(KINDS) * max(1, len(picks)))) ** 0.5))
-    # decoded one after the other, since a large photo takes much memory
+    # one after the other: a photo may be of any size
     sources = {
         index: _picture(SOURCE, content, missing, side) for index, content, missing in _read_sources(rows, read_sources)
     }
     tiles = []
     with concurrent.futures.ThreadPoolExecutor(_READ_AHEAD) as pool:
         for start in range(0, len(rows), _READ_AHEAD):
-            files = pool.map(lambda row: _read_assets(row, read_asset), rows[start : start + _READ_AHEAD])
-            for index, assets in enumerate(files, start):
-                made = (_picture(*asset, side) for asset in assets)
-                tiles.append(Tile(picks[index], rows[index], (sources[index], *made)))
+            made = pool.map(lambda row: _read_assets(row, read_asset, side), rows[start : start + _READ_AHEAD])
+            for index, pictures in enumerate(made, start):
+                tiles.append(Tile(picks[index], rows[index], (sources[index], *pictures)))
     return tiles
 
 
@@ -129,21 +132,22 @@ def _read_sources(
     yield from ((index, None, missing) for index in unread)
 
 
-def _read_assets(row: Mapping[str, Any], read_asset: ReadBytes) -> list[tuple[str, bytes | None, str]]:
-    """Returns kind, content, and why there is no content."""
-    files = []
-    uris = {asset["kind"]: asset["uri"] for asset in reversed(row["assets"])}
-    for kind in (kind for kind in KINDS if kind in uris):  # others were not asked for in this run
+def _read_assets(row: Mapping[str, Any], read_asset: ReadBytes, side: int) -> list[Picture]:
+    assets = {asset["kind"]: asset for asset in reversed(row["assets"])}
+    pictures = []
+    for kind in (kind for kind in KINDS if kind in assets):  # others were not asked for in this run
         content, missing = None, "the file is missing"
         try:
-            content = read_asset(uris[kind])
+            content = read_asset(assets[kind]["uri"])
         except FileNotFoundError:
             pass
         except Exception as error:  # as above
             _LOGGER.warning("The report goes without the %s of %r: %s", kind, row["id"], error)
             missing = f"not readable: {type(error).__name__}"
-        files.append((kind, content, missing))
-    return files
+        large = assets[kind]["width"] * assets[kind]["height"] > _MOST_SIDE_BY_SIDE
+        with _ONE_LARGE if large else contextlib.nullcontext():
+            pictures.append(_picture(kind, content, missing, side))
+    return pictures
 
 
 def _picture(kind: str, content: bytes | None, missing: str, side: int) -> Picture:

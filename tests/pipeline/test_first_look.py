@@ -44,12 +44,17 @@ def feed(tmp_path):
 def test_unchanged_photos_are_settled_and_the_others_left(feed):
     *found, left = look_at(feed, BYTES, fetch, 3)
     carried = [row for row in found if isinstance(row, CarriedRows)]
-    assert [(row.part, row.positions, row.shard) for row in carried] == [
-        ("part", (n,), shard_of(i, 3)) for n, i in enumerate("efg", 4)
-    ]
-    place = feed.item.place(4)
-    now = {"source_uri": place, "source_version": "v2", "colour": "of e", "refresh": "unchanged"}
-    assert carried[0].changes == now
+    rows = {
+        position: (kept.part, kept.shard, {name: kept.column(name)[index] for name in kept.names()})
+        for kept in carried
+        for index, position in enumerate(kept.positions)
+    }
+    now = {"source_version": "v2", "refresh": "unchanged"}
+    assert rows == {
+        n: ("part", shard_of(i, 3), {"source_uri": feed.item.place(n), "colour": f"of {i}", **now})
+        for n, i in enumerate("efg", 4)
+    }
+    assert len(carried) == len({shard_of(i, 3) for i in "efg"})
     keys = {photo_id: key for key, photo_id in (pair for pair in found if isinstance(pair, tuple))}
     assert list(keys) == ["a", "b", "d"] and keys["a"] == keys["b"] != keys["d"]
     assert left.passed_over == (4, 5, 6, 7) and left.item == feed.item
@@ -68,7 +73,7 @@ def test_an_item_of_which_nothing_is_left_is_not_passed_on(tmp_path):
     (tmp_path / "a").write_bytes(b"1")
     item = WorkItem(str(tmp_path / "a"), None, 0, ("a",), version="v2")
     (row,) = look_at(PlannedItem(item, {"a": known(5, b"1")}), SourceOptions(), fetch, 1)
-    assert row.positions == (5,) and row.changes["refresh"] == "unchanged"
+    assert row.positions == (5,) and row.each["refresh"] == ["unchanged"]
 
 
 @pytest.mark.parametrize("fact", [known(0, b"1", current=False), known(0, b"2"), None])
@@ -111,6 +116,6 @@ def test_in_a_pipeline(feed):
         items, carried, twins = p | beam.Create([feed]) | LookAtPhotos(BYTES, fetch, 3)
         left = items | "Left" >> beam.Map(lambda planned: planned.ids())
         assert_that(left, equal_to([["a", "b", "c", "d"]]), label="items")
-        positions = carried | "Positions" >> beam.Map(lambda row: row.positions)
-        assert_that(positions, equal_to([(4,), (5,), (6,)]), label="carried")
+        positions = carried | "Positions" >> beam.FlatMap(lambda rows: rows.positions)
+        assert_that(positions, equal_to([4, 5, 6]), label="carried")
         assert_that(twins, equal_to([Twins({"b": "a"})]), label="twins")
