@@ -53,8 +53,9 @@ format: $(VENV)/installed-dev
 bench: $(VENV)/installed-bench
 	$(BIN)/python -m tests.benchmarks $(BENCH)
 
-# coverage-guided; what it finds is written to build/fuzz
+# the property tests on new examples, then coverage-guided; what the latter finds is written to build/fuzz
 fuzz: $(VENV)/installed-dev
+	$(BIN)/pytest --quiet --hypothesis-profile=searching $$(grep -rl hypothesis tests --include='test_*.py')
 	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
 	$(BIN)/python -m tests.fuzz decode $(FUZZ_SECONDS)
 	$(BIN)/python -m tests.fuzz parquet $(FUZZ_SECONDS)

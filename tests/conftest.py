@@ -2,9 +2,15 @@
 
 import weakref
 
+import hypothesis
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.transforms import userstate
+
+# The same examples in every run: a change is judged by what it changes. ``make fuzz`` draws new ones.
+hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
+hypothesis.settings.register_profile("searching", deadline=None)
+hypothesis.settings.load_profile("repeatable")
 
 # Files and folders of the longest tests, longest first: for what is begun last, the other workers wait idly.
 _LONG = ("models/segmentation/test_train.py", "integration/", "hostile/", "faults/", "models/")

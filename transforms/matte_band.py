@@ -229,7 +229,8 @@ def _decide(
     doubt.reshape(-1, 2)[where, 0] = trust
     models = np.zeros((*prior.shape, 4), np.float32)
     models.reshape(-1, 4)[where] = np.stack([*model[1:], model[0] - 0.5 * model[1:].sum(axis=0)], axis=1)
-    target_of[where[open_]] = _look_closely(image, models, doubt, rows[open_], columns[open_])
+    if len(open_):
+        target_of[where[open_]] = _look_closely(image, models, doubt, rows[open_], columns[open_])
     return target
 
 
